@@ -1,0 +1,1 @@
+"""Reproducible measurements; `make bench` runs them and writes RESULTS.md."""

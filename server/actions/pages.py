@@ -1,0 +1,57 @@
+"""What a socket of the database API may hear: the rooms it is in from the start, and the pages it asks for."""
+
+from typing import Any
+
+from server.actions.table_access import open_table
+from server.auth.actors import Actor
+from server.errors import Refused
+from server.events import rooms
+from server.events.subscription import Subscription
+from server.store.models import Membership, Workspace
+from server.store.transaction import Transaction
+from server.store.user_rows import find_rows
+
+MAX_ID = 2**31 - 1
+PAGES = {"table": ("table_id",), "row": ("table_id", "row_id")}
+
+
+def core_rooms(tx: Transaction, actor: Actor) -> list[str]:
+    """The rooms of the actor and of all the actor's workspaces."""
+    query = (
+        Membership.select(Membership.workspace_id)
+        .join(Workspace, on=(Workspace.id == Membership.workspace_id))
+        .where(Membership.user_id == actor.id, ~Workspace.trashed)
+    )
+    return [rooms.user(actor.id), *(rooms.workspace(number) for (number,) in query.tuples())]
+
+
+def open_page(tx: Transaction, actor: Actor, *, page: str, parameters: dict[str, Any]) -> Subscription | None:
+    """The subscription of a page; None for one that is unknown, incomplete or not for the actor.
+
+    Ids may be sent as integers or as decimal text; they are echoed as they were sent (contract database.md, b)."""
+    declared = PAGES.get(page)
+    if declared is None:
+        return None
+    ids = [page_id(parameters.get(name)) for name in declared]
+    if None in ids:
+        return None
+    table_id, row_id = (*ids, None)[:2]
+    assert table_id is not None
+    try:
+        table = open_table(tx, actor, table_id, for_change=False)
+    except Refused:
+        return None
+    if row_id is not None and not find_rows(tx, table.schema, [row_id]):
+        return None
+    room = rooms.table(table_id) if row_id is None else rooms.row(table_id, row_id)
+    echoed = {name: parameters[name] for name in declared}
+    return Subscription(page, echoed, room, table.workspace_id, table_id)
+
+
+def page_id(value: Any) -> int | None:
+    """An id as a frame may spell it; None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 10:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_ID:
+        return None
+    return value

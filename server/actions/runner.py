@@ -1,0 +1,61 @@
+"""How the edges run actions and queries: identify the actor and act, in one transaction.
+
+An action is `verb_thing(tx, actor, …)`, a query `find_thing(tx, actor, …)`; neither knows HTTP or sockets."""
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
+
+from server.auth.actors import Actor, Credentials, identify
+from server.store.transaction import Store, Transaction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Action: TypeAlias = Callable[Concatenate[Transaction, Actor, P], T]
+"""What can be done or asked: a function of a transaction, an actor and the rest of its arguments."""
+
+
+class Runner:
+    """Runs actions for credentials on a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def act(
+        self, who: Credentials, action: Action[P, T], *args: P.args, **kw: P.kwargs
+    ) -> T:
+        """Runs an action in one writing transaction; its events are told when it has committed."""
+
+        def run(tx: Transaction) -> T:
+            return action(tx, identify(who), *args, **kw)
+
+        return await self.store.write(run)
+
+    async def look(
+        self, who: Credentials, query: Action[P, T], *args: P.args, **kw: P.kwargs
+    ) -> T:
+        """Runs a query in one snapshot."""
+
+        def run(tx: Transaction) -> T:
+            return query(tx, identify(who), *args, **kw)
+
+        return await self.store.read(run)
+
+    async def look_at(
+        self, who: Credentials, query: Action[P, T], *args: P.args, **kw: P.kwargs
+    ) -> tuple[T, int]:
+        """As `look`, with the log position of the snapshot."""
+
+        def run(tx: Transaction) -> tuple[T, int]:
+            return query(tx, identify(who), *args, **kw), tx.position()
+
+        return await self.store.read(run)
+
+    async def ask_at(
+        self, query: Callable[Concatenate[Transaction, P], T], *args: P.args, **kw: P.kwargs
+    ) -> tuple[T, int]:
+        """Runs a query that needs no account in one snapshot, with the log position of it."""
+
+        def run(tx: Transaction) -> tuple[T, int]:
+            return query(tx, *args, **kw), tx.position()
+
+        return await self.store.read(run)

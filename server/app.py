@@ -1,0 +1,169 @@
+"""Builds the application from its settings and wires its parts; nothing else knows all of them."""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from aiohttp import web
+
+from server.actions.runner import Runner
+from server.auth.passwords import Passwords
+from server.auth.tokens import Tokens
+from server.delivery.bell import Bell, RedisBell
+from server.delivery.raw_sockets import SocketLimits
+from server.delivery.relay import Relay
+from server.delivery.rooms import Registry
+from server.delivery.socketio_server import SocketIOServer
+from server.errors import CloseCode
+from server.namespaces.admission import Admission
+from server.namespaces.core import CoreNamespace
+from server.namespaces.core_socket import CoreSocket
+from server.rest import resources
+from server.rest.access_log import access_log, answer_request_id
+from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, TOKENS, Readiness, RestOptions
+from server.rest.failures import render_failures
+from server.rest.middlewares import ORIGINS, cross_origin, negotiate
+from server.settings import Settings
+from server.store.database import database_name
+from server.store.transaction import Store
+
+
+class Tools(NamedTuple):
+    """What the server and the commands share."""
+
+    store: Store
+    tokens: Tokens
+    passwords: Passwords
+
+    def close(self) -> None:
+        """Waits for what runs, and closes connections; blocks."""
+        self.store.close()
+        self.passwords.close()
+
+
+SETTINGS = web.AppKey("settings", Settings)
+REGISTRY = web.AppKey("registry", Registry)
+RELAY = web.AppKey("relay", Relay)
+BELL = web.AppKey("bell", Bell)
+STORE = web.AppKey("store", Store)
+TOOLS = web.AppKey("tools", Tools)
+SOCKETIO = web.AppKey("socketio", SocketIOServer)
+CLOSING_TURN = 0.05  # seconds: shorter turns would cost more than they spread
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The whole server as one aiohttp application; the database must be migrated."""
+    app = web.Application(
+        middlewares=[access_log, cross_origin, render_failures, negotiate], client_max_size=settings.max_body_size
+    )
+    app.on_response_prepare.append(answer_request_id)
+    app[SETTINGS] = settings
+    app[ORIGINS] = [origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()]
+    wire_state(app, settings)
+    wire_sockets(app, settings)
+    for table in resources.ALL:
+        app.add_routes(table)
+    app.cleanup_ctx.append(run_delivery)
+    app.on_shutdown.append(close_sockets)
+    return app
+
+
+def wire_state(app: web.Application, settings: Settings) -> None:
+    """The store, the runner, and what resources need."""
+    tools = app[TOOLS] = open_tools(settings)
+    store = tools.store
+    registry = Registry()
+    relay = Relay(store, registry, settings.poll_interval)
+    bell = open_bell(settings, relay)
+    store.on_commit = bell.ring
+    app[STORE], app[REGISTRY], app[RELAY], app[BELL] = store, registry, relay, bell
+    app[RUNNER] = Runner(store)
+    app[TOKENS], app[PASSWORDS] = tools.tokens, tools.passwords
+    app[READINESS] = Readiness(lambda: bell.connected)
+    app[OPTIONS] = RestOptions(settings.public_url, settings.signup_creates_workspace, settings.allow_signups)
+
+
+def open_tools(settings: Settings) -> Tools:
+    """The database, tokens and passwords of these settings."""
+    store = Store(
+        settings.database_url,
+        writers=settings.database_writers,
+        readers=settings.database_readers,
+        retries=settings.database_retries,
+    )
+    tokens = Tokens(settings.secret_key, settings.access_token_lifetime, settings.refresh_token_lifetime)
+    return Tools(store, tokens, Passwords())
+
+
+def channel(settings: Settings, purpose: str) -> str:
+    """A Redis channel for the processes of one database, since deployments may share a Redis."""
+    digest = hashlib.sha256(database_name(settings.database_url).encode()).hexdigest()[:12]
+    return f"roomcast:{purpose}:{digest}"
+
+
+def open_bell(settings: Settings, relay: Relay) -> Bell:
+    if settings.redis_url:
+        return RedisBell(relay.hear, relay.wake, settings.redis_url, channel(settings, "bell"))
+    return Bell(relay.hear, relay.wake)
+
+
+def wire_sockets(app: web.Application, settings: Settings) -> None:
+    """Socket.IO with its namespaces, and the raw sockets."""
+    registry, tokens = app[REGISTRY], app[TOKENS]
+    admission = Admission(app[RUNNER], app[RELAY], registry, settings.max_pages)
+    limits = SocketLimits(settings.heartbeat, settings.max_frame_size, settings.send_buffer_limit)
+    server = SocketIOServer(
+        registry,
+        send_buffer_limit=settings.send_buffer_limit,
+        redis_url=settings.redis_url,
+        channel=channel(settings, "socketio"),
+        cors_allowed_origins="*" if "*" in app[ORIGINS] else app[ORIGINS],
+        transports=["polling", "websocket"] if may_poll(settings) else ["websocket"],
+        ping_interval=settings.ping_interval,
+        ping_timeout=settings.ping_timeout,
+        max_http_buffer_size=settings.max_frame_size,
+        async_handlers=False,  # the frames of one client are handled in the order in which they came
+    )
+    server.register_namespace(CoreNamespace(server, tokens, admission, registry))
+    server.attach(app)
+    app[SOCKETIO] = server
+    app.router.add_get("/ws/core/", CoreSocket(tokens, admission, registry, limits))
+
+
+def may_poll(settings: Settings) -> bool:
+    """Long-polling needs every request of a client to reach the same process."""
+    return settings.polling_affinity or not settings.several_processes
+
+
+async def run_delivery(app: web.Application) -> AsyncIterator[None]:
+    """Starts relay and bell before the first request, and ends everything after the last one."""
+    await app[RELAY].start()
+    await app[BELL].start()
+    yield
+    await app[SOCKETIO].stop()
+    await app[BELL].stop()
+    await app[RELAY].stop()
+    await asyncio.to_thread(app[TOOLS].close)
+
+
+async def close_sockets(app: web.Application) -> None:
+    """Asks every socket to come back later, in turns over some seconds so that not all return at once."""
+    registry, server, spread = app[REGISTRY], app[SOCKETIO], app[SETTINGS].shutdown_spread
+    waiting = list(registry.subscribers.values())
+    size = math.ceil(len(waiting) / max(spread / CLOSING_TURN, 1)) or 1
+    for start in range(0, len(waiting), size):
+        if start:
+            await asyncio.sleep(min(CLOSING_TURN, spread))
+        for subscriber in waiting[start : start + size]:
+            subscriber.link.close(CloseCode.RESTART, "restart")
+    for subscriber in list(registry.subscribers.values()):  # who came meanwhile, on a connection that was open
+        subscriber.link.close(CloseCode.RESTART, "restart")
+    for eio_sid in list(server.eio.sockets):  # and who is in no namespace
+        server.restart(eio_sid)
+
+
+def stop_accepting(app: web.Application) -> None:
+    """Turns readiness off: routers send their requests elsewhere."""
+    app[READINESS].accepting = False

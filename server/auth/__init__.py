@@ -1,0 +1,1 @@
+"""Passwords, tokens, actors, permissions, origins."""

@@ -1,0 +1,49 @@
+"""Who acts: the account behind the credentials of a request or socket, checked inside the transaction that acts."""
+
+from dataclasses import dataclass
+
+from server.auth.tokens import Claims
+from server.errors import INVALID_ACCESS_TOKEN, NO_CREDENTIALS, USER_NOT_FOUND, Refused
+from server.events.event import Origin
+from server.store.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request carries: the claims of its access token, if any, and the socket it names as its own."""
+
+    claims: Claims | None
+    socket_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The account on whose behalf an action runs; `origin` is given to events that leave out the acting socket."""
+
+    id: int
+    name: str
+    email: str
+    is_staff: bool
+    socket_id: str | None = None
+
+    @property
+    def origin(self) -> Origin | None:
+        return Origin(self.id, self.socket_id) if self.socket_id else None
+
+
+def identify(credentials: Credentials) -> Actor:
+    """The actor behind credentials, as of this transaction; raises Refused when the account is gone, inactive or
+    its tokens were ended."""
+    if credentials.claims is None:
+        raise Refused(NO_CREDENTIALS)
+    user = User.find(id=credentials.claims.user_id)
+    if user is None or not user.is_active:
+        raise Refused(USER_NOT_FOUND)
+    if credentials.claims.issued_at < user.tokens_valid_from:
+        raise Refused(INVALID_ACCESS_TOKEN)
+    return actor_of(user, credentials.socket_id)
+
+
+def actor_of(user: User, socket_id: str | None = None) -> Actor:
+    """The actor for an account."""
+    return Actor(user.id, user.first_name, user.email, user.is_staff, socket_id)

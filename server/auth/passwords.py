@@ -1,0 +1,37 @@
+"""Passwords at rest: argon2id, hashed and checked in threads of their own, never inside a transaction."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+HASHER = PasswordHasher()  # RFC 9106, low-memory profile: 64 MiB, 3 passes
+THREADS = 2  # argon2 releases the interpreter lock; more would only fight for memory
+UNKNOWN = HASHER.hash("nobody has this password")  # checked for unknown accounts, so that they take as long
+
+
+class Passwords:
+    """Hashes and checks passwords off the event loop."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, "passwords")
+
+    async def hash(self, password: str) -> str:
+        """The argon2id hash to store."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, HASHER.hash, password)
+
+    async def check(self, stored: str | None, password: str) -> bool:
+        """True when `password` is the one behind `stored`; None stands for an account that does not exist."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, matches, stored, password)
+
+    def close(self) -> None:
+        self._threads.shutdown()
+
+
+def matches(stored: str | None, password: str) -> bool:
+    """Checks one password; always takes the time of a check."""
+    try:
+        return HASHER.verify(stored or UNKNOWN, password) and stored is not None
+    except (VerificationError, InvalidHashError):
+        return False

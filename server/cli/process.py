@@ -1,0 +1,112 @@
+"""One serving process: from the start of the event loop to its exit.
+
+Invariants: the first SIGTERM or SIGINT (or the end of the leash that a supervisor holds) begins the stop: readiness
+off, listening socket closed, sockets closed with 1012 over `shutdown_spread`, running requests finished; it ends with
+status 0, and within `shutdown_timeout` whatever clients do. A second signal ends the process at once.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import uvloop
+from aiohttp import web
+
+from server.app import create_app, stop_accepting
+from server.errors import Unavailable
+from server.settings import Settings
+
+BACKLOG = 2048  # waiting connections: after a restart all clients come back within seconds
+RESERVE = 2.0  # seconds of the shutdown that requests do not get: for closing Redis and the database
+YOUNG, MIDDLE, OLD = 10_000, 20, 50
+# Thresholds of the collector. At the default of 700 new objects a single JSON body starts collections; ten times
+# seldomer costs no memory to speak of, since nearly all garbage here is freed by its reference count.
+logger = logging.getLogger(__name__)
+
+
+def serve_process(settings: Settings, listener: socket.socket, leash: int | None = None) -> int:
+    """Serves until it is told to stop; `leash` is a pipe whose end, closed by a supervisor, says so. Returns the
+    exit status: 0, or 1 when it could not start."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(serve_until_told(settings, listener, leash))
+        except Unavailable as error:
+            logger.error("cannot start: the database cannot be reached: %s", error)
+            return 1
+    return 0
+
+
+async def serve_until_told(settings: Settings, listener: socket.socket, leash: int | None) -> None:
+    stop = asyncio.Event()
+    on_signals(stop.set)
+    if leash is not None:
+        asyncio.get_running_loop().add_reader(leash, stop.set)
+    async with running(settings, listener):
+        tune_collector()
+        await stop.wait()
+        logger.info("stopping")
+        if leash is not None:
+            asyncio.get_running_loop().remove_reader(leash)
+        watch(settings.shutdown_timeout)
+    logger.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, listener: socket.socket) -> AsyncIterator[web.Application]:
+    """The application behind a listening socket; stops gracefully at the end."""
+    app = create_app(settings)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=patience(settings))
+    try:
+        await runner.setup()
+        site = web.SockSite(runner, listener, backlog=BACKLOG)
+        await site.start()
+        yield app
+    finally:
+        stop_accepting(app)
+        await runner.cleanup()
+
+
+def patience(settings: Settings) -> float:
+    """How long aiohttp waits for running requests, in seconds. It waits twice, before and after it ends their
+    bodies, and only when the sockets have been told, which takes up to `shutdown_spread`."""
+    return max((settings.shutdown_timeout - settings.shutdown_spread - RESERVE) / 2, 0.5)
+
+
+def on_signals(stop: Callable[[], None]) -> None:
+    """Calls `stop` at the first signal; the second one has its default effect, the end of the process."""
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, first)
+
+
+def watch(timeout: float) -> None:
+    """Ends the process after `timeout` seconds even if a database holds a thread for ever; a platform would kill it
+    soon after."""
+
+    def give_up() -> None:
+        logger.error("did not stop within %s s", timeout)
+        os._exit(1)
+
+    timer = threading.Timer(max(timeout - 0.5, 0.1), give_up)
+    timer.daemon = True
+    timer.start()
+
+
+def tune_collector() -> None:
+    """Takes what start-up made, which lives until the end, out of the garbage collector's rounds."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, MIDDLE, OLD)

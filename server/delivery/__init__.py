@@ -1,0 +1,1 @@
+"""From the log to the sockets: bell, relay, rooms, wire, and the Socket.IO server."""

@@ -1,0 +1,92 @@
+"""Applies to the registry what the log says about who is entitled to what.
+
+Each function runs within the relay's turn, at the event's place in the log: nothing later has been delivered, and
+nothing later can reach a socket that lost its entitlement here.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+from server.delivery.rooms import Registry
+from server.delivery.subscribers import Subscriber
+from server.errors import CloseCode
+from server.events import control, rooms
+from server.events.subscription import Subscription
+from server.store.log import LoggedEvent
+
+
+def apply(registry: Registry, event: LoggedEvent) -> None:
+    """Applies one control event."""
+    APPLY[event.type](registry, **orjson.loads(event.payload))
+
+
+def grant_access(registry: Registry, user_id: int, workspace_id: int) -> None:
+    """The user's core sockets join the workspace's room."""
+    for subscriber in registry.users.get(user_id, ()):
+        if subscriber.wire is not None and subscriber.wire.follows_workspaces:
+            registry.join(subscriber, rooms.workspace(workspace_id))
+
+
+def end_access(registry: Registry, workspace_id: int, user_id: int | None) -> None:
+    """The user's (None: everybody's) sockets leave the workspace, its pages and its selection."""
+    for subscriber in sockets_of(registry, workspace_id, user_id):
+        registry.leave(subscriber, rooms.workspace(workspace_id))
+        drop(registry, subscriber, lambda subscription: subscription.workspace_id == workspace_id)
+
+
+def sockets_of(registry: Registry, workspace_id: int, user_id: int | None) -> list[Subscriber]:
+    """The sockets of one user, or all that may hear something of a workspace."""
+    if user_id is not None:
+        return list(registry.users.get(user_id, ()))
+    names = (rooms.workspace(workspace_id), rooms.items(workspace_id))
+    return list(dict.fromkeys(subscriber for name in names for subscriber in registry.members.get(name, ())))
+
+
+def close_tables(registry: Registry, workspace_id: int, table_ids: Iterable[int]) -> None:
+    """The pages of trashed tables are discarded."""
+    closed = set(table_ids)
+    for subscriber in list(registry.members.get(rooms.workspace(workspace_id), ())):
+        drop(registry, subscriber, lambda subscription: subscription.table_id in closed)
+
+
+def drop(registry: Registry, subscriber: Subscriber, ended: Callable[[Subscription], bool]) -> None:
+    """Ends subscriptions and says so to the socket."""
+    for key in subscriber.wants(ended):
+        subscription = subscriber.subscriptions.pop(key)
+        registry.leave(subscriber, subscription.room)
+        if subscriber.wire is not None:
+            subscriber.send(subscriber.wire.discard(subscription))
+
+
+def end_sessions(registry: Registry, user_id: int, except_socket: str | None) -> None:
+    """The user's sockets are closed, all but the one that ended the others."""
+    for subscriber in list(registry.users.get(user_id, ())):
+        if subscriber.sid != except_socket:
+            if subscriber.wire is not None and subscriber.wire.follows_workspaces:
+                subscriber.tell("force_disconnect", {})
+            close(registry, subscriber, CloseCode.GOODBYE, "")
+
+
+def close_endpoint(registry: Registry, endpoint_id: int, reason: str) -> None:
+    """Everybody who watches an endpoint is closed with the reason."""
+    name = rooms.endpoint(endpoint_id)
+    for room in [room for room in registry.members if room == name or room.startswith(name + ":")]:
+        for subscriber in list(registry.members.get(room, ())):
+            close(registry, subscriber, CloseCode.GOODBYE, reason)
+
+
+def close(registry: Registry, subscriber: Subscriber, code: int, reason: str) -> None:
+    """Ends a connection; it hears nothing more from this moment."""
+    registry.remove(subscriber)
+    subscriber.link.close(code, reason)
+
+
+APPLY: dict[str, Callable[..., Any]] = {
+    control.AccessGranted.type: grant_access,
+    control.AccessEnded.type: end_access,
+    control.TablesClosed.type: close_tables,
+    control.SessionsEnded.type: end_sessions,
+    control.EndpointClosed.type: close_endpoint,
+}

@@ -1,0 +1,76 @@
+"""Raw WebSockets: aiohttp accepts and reads them, we write our own frames to the transport.
+
+A frame written with `transport.write` costs no task and no queue, keeps its order with aiohttp's own control
+frames (both are whole frames written on the loop), and is joined by uvloop with others of the same turn.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from server.delivery.subscribers import Link
+from server.delivery.wire import Frame, close_frame
+from server.errors import CloseCode
+
+MAX_REASON = 123  # bytes of a close frame's reason
+CLOSE_TIMEOUT = 5.0  # seconds a peer gets to read the rest and answer a close
+
+
+class RawLink(Link):
+    """Writes frames to the transport of an accepted WebSocket."""
+
+    __slots__ = ("_closing", "limit", "request", "socket", "transport")
+
+    def __init__(self, request: web.Request, socket: web.WebSocketResponse, limit: int) -> None:
+        self.request = request
+        self.socket = socket
+        self.transport: Any = request.transport
+        self.limit = limit
+        self._closing: asyncio.Task[Any] | None = None
+
+    def write(self, frame: Frame) -> bool:
+        transport = self.transport
+        if transport is None or transport.is_closing() or self._closing is not None:
+            return False
+        assert isinstance(frame, bytes)
+        if transport.get_write_buffer_size() + len(frame) > self.limit:
+            self.cut()
+            return False
+        transport.write(frame)
+        return True
+
+    def cut(self) -> None:
+        """Ends a connection whose reader is too slow: 4408 after what it has not read, then a hard end."""
+        self.transport.write(close_frame(CloseCode.TOO_SLOW, "too slow"))
+        self.transport.close()
+        asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.transport.abort)
+
+    def close(self, code: int, reason: str) -> None:
+        if self._closing is None:
+            text = reason.encode()[:MAX_REASON].decode(errors="ignore").encode()
+            self._closing = asyncio.ensure_future(self.socket.close(code=code, message=text))
+
+    async def drain_close(self) -> None:
+        """Waits until a close that was begun has ended."""
+        if self._closing is not None:
+            await asyncio.gather(self._closing, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """Settings of raw sockets: heartbeat in seconds, the rest in bytes."""
+
+    heartbeat: float
+    max_frame_size: int
+    send_buffer: int
+
+
+async def accept(request: web.Request, limits: SocketLimits) -> RawLink:
+    """Upgrades a request to a WebSocket, without compression."""
+    socket = web.WebSocketResponse(
+        heartbeat=limits.heartbeat, max_msg_size=limits.max_frame_size, compress=False, timeout=CLOSE_TIMEOUT
+    )
+    await socket.prepare(request)
+    return RawLink(request, socket, limits.send_buffer)

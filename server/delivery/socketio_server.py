@@ -1,0 +1,173 @@
+"""The Socket.IO server: python-socketio's, with our registry, bounded outboxes and namespaces' wires.
+
+Invariants: every packet of a connection takes one ordered path, the Engine.IO socket's queue; a queue that holds
+more unsent bytes than the limit cuts its connection.
+"""
+
+import asyncio
+from typing import Any
+
+import engineio
+import socketio
+from aiohttp import web
+from engineio.async_drivers.aiohttp import WebSocket
+
+from server.delivery.raw_sockets import CLOSE_TIMEOUT
+from server.delivery.rooms import RedisRoomsManager, Registry, RoomsManager
+from server.delivery.subscribers import Link, Subscriber
+from server.delivery.wire import SOCKETIO_WIRES, Frame
+from server.errors import CloseCode
+
+
+class Outbox(asyncio.Queue[Any]):
+    """The queue of an Engine.IO socket, which knows how many bytes wait in it."""
+
+    size = 0
+
+    def _put(self, item: Any) -> None:
+        self.size += weight(item)
+        super()._put(item)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self.size -= weight(item)
+        return item
+
+
+def weight(packet: Any) -> int:
+    """Bytes of a packet, near enough; None is the end mark of the queue."""
+    data = getattr(packet, "data", None)
+    return len(data) if isinstance(data, str | bytes) else 64
+
+
+class EngineWebSocket(WebSocket):  # type: ignore[misc]
+    """The WebSocket of an Engine.IO connection, which knows how it ends."""
+
+    def __init__(self, handler: Any, server: Any) -> None:
+        super().__init__(handler, server)
+        self.code = int(CloseCode.GOODBYE)
+        handler.__self__.websocket = self  # the Engine.IO socket finds its transport
+
+    async def __call__(self, environ: dict[str, Any]) -> Any:
+        """Accepts without compression: deflating a broadcast anew for every socket costs more than its bytes."""
+        size = self.server.max_http_buffer_size
+        self._sock = web.WebSocketResponse(max_msg_size=size, compress=False, timeout=CLOSE_TIMEOUT)
+        self.request = environ["aiohttp.request"]
+        await self._sock.prepare(self.request)
+        self.environ = environ
+        await self.handler(self)
+        return self._sock
+
+    async def close(self) -> None:
+        await self._sock.close(code=self.code)
+
+
+class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
+    """Engine.IO with bounded outboxes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._async = self._async | {"websocket": EngineWebSocket}
+
+    def create_queue(self, *args: Any, **kwargs: Any) -> Outbox:
+        return Outbox(*args, **kwargs)
+
+
+class SocketIOLink(Link):
+    """Writes into the outbox of an Engine.IO socket."""
+
+    __slots__ = ("eio_sid", "limit", "namespace", "server", "sid")
+
+    def __init__(self, server: "SocketIOServer", sid: str, eio_sid: str, namespace: str, limit: int) -> None:
+        self.server = server
+        self.sid = sid
+        self.eio_sid = eio_sid
+        self.namespace = namespace
+        self.limit = limit
+
+    def write(self, frame: Frame) -> bool:
+        if not self.server.is_alive(self.eio_sid):
+            return False
+        socket = self.server.eio.sockets[self.eio_sid]
+        if socket.queue.size + weight(frame) > self.limit:
+            self.server.cut(self.eio_sid)
+            return False
+        socket.queue.put_nowait(frame)
+        return True
+
+    def close(self, code: int, reason: str) -> None:
+        """Socket.IO has no close codes: the namespace is left with a DISCONNECT packet, after which clients stay
+        away; at a restart the whole connection is closed instead, after which they come back."""
+        if code == CloseCode.RESTART:
+            self.server.restart(self.eio_sid)
+        else:
+            self.server.spawn(self.server.disconnect(self.sid, namespace=self.namespace))
+
+
+class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
+    """python-socketio's server around our registry. `subscriber` is what the registry enters for a new client."""
+
+    def __init__(self, registry: Registry, *, send_buffer_limit: int, redis_url: str, channel: str, **options: Any):
+        manager = RedisRoomsManager(registry, redis_url, channel) if redis_url else RoomsManager(registry)
+        super().__init__(client_manager=manager, async_mode="aiohttp", **options)
+        self.send_buffer_limit = send_buffer_limit
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def _engineio_server_class(self) -> type[EngineServer]:
+        return EngineServer
+
+    def subscriber(self, sid: str, eio_sid: str, namespace: str) -> Subscriber:
+        link = SocketIOLink(self, sid, eio_sid, namespace, self.send_buffer_limit)
+        return Subscriber(sid, None, SOCKETIO_WIRES.get(namespace), link)
+
+    def subscriber_of(self, sid: str) -> Subscriber:
+        """The registry's entry of a connected client."""
+        found: Subscriber = self.manager.clients[sid].subscriber
+        return found
+
+    def is_alive(self, eio_sid: str) -> bool:
+        """True while the Engine.IO connection stands."""
+        socket = self.eio.sockets.get(eio_sid)
+        return socket is not None and not (socket.closing or socket.closed)
+
+    def cut(self, eio_sid: str) -> None:
+        """Drops a connection that does not read; what is queued is lost to it."""
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is None:
+            return
+        self.spawn(socket.close(wait=False, abort=True))
+        websocket = getattr(socket, "websocket", None)
+        request = websocket.request if websocket is not None else self.environ[eio_sid]["aiohttp.request"]
+        if request.transport is not None:
+            request.transport.abort()
+
+    def restart(self, eio_sid: str) -> None:
+        """Ends a connection after what is queued, with close code 1012 and without a CLOSE packet, after which
+        python-socketio's client would not come back; a waiting poll is answered, the next one meets nobody."""
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is None:
+            return
+        if not socket.upgraded:
+            self.spawn(socket.close(wait=False, abort=True, reason=self.reason.SERVER_DISCONNECT))
+        else:
+            socket.websocket.code = int(CloseCode.RESTART)
+        socket.queue.put_nowait(None)  # the end mark
+
+    def spawn(self, work: Any) -> None:
+        """Runs a coroutine on its own, keeping a reference until it ends."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Ends all connections and background tasks."""
+        for socket in list(self.eio.sockets.values()):
+            await socket.close(wait=False, reason=self.reason.SERVER_DISCONNECT)
+        await self.shutdown()
+        thread = getattr(self.manager, "thread", None)
+        if thread is not None:
+            thread.cancel()
+            await asyncio.gather(thread, return_exceptions=True)
+        redis = getattr(self.manager, "redis", None)
+        if redis is not None:
+            await redis.aclose()

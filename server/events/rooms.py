@@ -1,0 +1,52 @@
+"""Names of rooms, built in this one place and never by a client.
+
+A name starts with the dialect whose frames its members get: `core` (database API), `items`, `ce` (records).
+`control` is the one room without members: what changes who is entitled is logged there for the relays.
+"""
+
+CONTROL = "control"
+
+
+def user(user_id: int) -> str:
+    """All core sockets of one user."""
+    return f"core:user:{user_id}"
+
+
+def workspace(workspace_id: int) -> str:
+    """Core sockets of all members of a workspace."""
+    return f"core:workspace:{workspace_id}"
+
+
+def table(table_id: int) -> str:
+    """Core sockets on the page `table`."""
+    return f"core:table:{table_id}"
+
+
+def row(table_id: int, row_id: int) -> str:
+    """Core sockets on the page `row`."""
+    return f"core:row:{table_id}:{row_id}"
+
+
+def items(workspace_id: int) -> str:
+    """Sockets of `/events` that selected the workspace."""
+    return f"items:workspace:{workspace_id}"
+
+
+def items_user(user_id: int) -> str:
+    """All `/events` sockets of one user; no event is told here, only their end."""
+    return f"items:user:{user_id}"
+
+
+def endpoint(endpoint_id: int) -> str:
+    """Sockets that watch every record of an endpoint."""
+    return f"ce:endpoint:{endpoint_id}"
+
+
+def endpoint_owner(endpoint_id: int, owner_id: int) -> str:
+    """Sockets that watch only their own records of a secure endpoint."""
+    return f"ce:endpoint:{endpoint_id}:owner:{owner_id}"
+
+
+def dialect(room: str) -> str:
+    """The dialect of a room: core, items, ce or control."""
+    return room.partition(":")[0]

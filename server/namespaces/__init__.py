@@ -1,0 +1,1 @@
+"""Socket.IO namespaces and the raw-JSON sockets that mirror them."""

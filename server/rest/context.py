@@ -1,0 +1,130 @@
+"""What every resource uses: typed application state, credentials and bodies of a request, and the answer.
+
+A handler parses the request with these, calls exactly one action through `act` or one query through `look`, and
+answers with `respond`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+from aiohttp import web
+
+from server.actions.runner import Action, Runner
+from server.auth.actors import Credentials
+from server.auth.passwords import Passwords
+from server.auth.tokens import Tokens
+from server.encoding import encode
+from server.errors import BAD_AUTHORIZATION, Refused
+from server.rest.schemas import Body, parse_form, parse_json
+
+P = ParamSpec("P")
+T = TypeVar("T")
+B = TypeVar("B", bound=Body)
+JSON_TYPE = "application/json"
+FORM_TYPE = "application/x-www-form-urlencoded"
+SCHEMES = ("jwt", "bearer")
+
+
+@dataclass(frozen=True, slots=True)
+class RestOptions:
+    """The settings that resources need."""
+
+    public_url: str
+    signup_creates_workspace: bool
+    allow_signups: bool
+
+
+class Readiness:
+    """Whether the server takes traffic: `accepting` is turned off when it stops; `bell` tells whether it hears."""
+
+    def __init__(self, bell: Callable[[], bool]) -> None:
+        self.accepting = True
+        self.bell = bell
+
+    def checks(self) -> dict[str, bool]:
+        return {"accepting": self.accepting, "bell": self.bell()}
+
+
+RUNNER = web.AppKey("runner", Runner)
+READINESS = web.AppKey("readiness", Readiness)
+TOKENS = web.AppKey("tokens", Tokens)
+PASSWORDS = web.AppKey("passwords", Passwords)
+OPTIONS = web.AppKey("options", RestOptions)
+CREDENTIALS = web.RequestKey("credentials", Credentials)  # read once a request; the access log names the user
+
+
+def token_of(header: str) -> str | None:
+    """The access token of an Authorization header; None where there is no JWT. Raises Refused for half a header."""
+    scheme, _, token = header.strip().partition(" ")
+    if scheme.lower() not in SCHEMES:
+        return None
+    if not token.strip() or " " in token.strip():
+        raise Refused(BAD_AUTHORIZATION)
+    return token.strip()
+
+
+def credentials(request: web.Request) -> Credentials:
+    """Who the request says it comes from: the token's claims, and the socket to leave out of its events."""
+    known = request.get(CREDENTIALS)
+    if known is None:
+        token = token_of(request.headers.get("Authorization", ""))
+        claims = request.app[TOKENS].read_access(token) if token is not None else None
+        known = request[CREDENTIALS] = Credentials(claims, request.headers.get("WebSocketId") or None)
+    return known
+
+
+async def act(
+    request: web.Request, action: Action[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Runs an action for the request's actor."""
+    return await request.app[RUNNER].act(credentials(request), action, *args, **kwargs)
+
+
+async def look(
+    request: web.Request, query: Action[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Runs a query for the request's actor."""
+    return await request.app[RUNNER].look(credentials(request), query, *args, **kwargs)
+
+
+class UnsupportedMediaType(Exception):
+    """A body of a type that the resource does not read."""
+
+    def __init__(self, content_type: str) -> None:
+        super().__init__(f'Unsupported media type "{content_type}" in request.')
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body as a JSON value; forms are taken too. Raises UnsupportedMediaType or UnreadableBody."""
+    raw = await request.read()
+    if request.content_type == FORM_TYPE:
+        return parse_form(raw)
+    if request.content_type != JSON_TYPE and (raw or "Content-Type" in request.headers):
+        raise UnsupportedMediaType(request.headers.get("Content-Type", request.content_type))
+    return parse_json(raw)
+
+
+async def read_body(request: web.Request, model: type[B]) -> B:
+    """The checked body; the actor's token is looked at first, as the original does. Raises InvalidBody."""
+    credentials(request)
+    return model.read(await read_json(request))
+
+
+def path_id(request: web.Request, name: str) -> int:
+    """An integer of the path; ids beyond 63 bit are no ids of anything."""
+    return min(int(request.match_info[name]), 2**31 - 1)
+
+
+def respond(value: Any, status: int = 200) -> web.Response:
+    """A JSON answer."""
+    return web.Response(body=encode(value), status=status, content_type=JSON_TYPE)
+
+
+def no_content() -> web.Response:
+    return web.Response(status=204)
+
+
+def base_url(request: web.Request) -> str:
+    """The address under which the client reached the server, without a slash at the end."""
+    return request.app[OPTIONS].public_url.rstrip("/") or f"{request.scheme}://{request.host}"

@@ -1,0 +1,59 @@
+"""Cross-origin answers and content negotiation, for every resource alike."""
+
+from aiohttp import hdrs, web
+
+from server.rest.context import respond
+from server.rest.failures import Handler
+
+ALLOWED_HEADERS = (
+    "authorization, content-type, accept, websocketid, clientsessionid, clientundoredoactiongroupid, x-master-key,"
+    " last-event-id"
+)
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+EXPOSED_HEADERS = "Stream-Offset, Retry-After, X-Request-Id"
+MAX_AGE = "86400"  # seconds
+ACCEPTABLE = ("*/*", "application/*", "application/json", "text/event-stream")
+ORIGINS = web.AppKey("origins", list[str])
+
+
+def add_cors(request: web.Request, response: web.StreamResponse) -> None:
+    """Says which page may read the answer: any, or the listed origin, echoed."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    allowed = request.app[ORIGINS]
+    if origin is None or hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in response.headers:
+        return
+    if "*" in allowed:
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
+    elif origin in allowed:
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        response.headers[hdrs.VARY] = "Origin"
+    response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED_HEADERS
+
+
+@web.middleware
+async def cross_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answers preflight requests and marks every other answer, errors too."""
+    if request.method == hdrs.METH_OPTIONS and not request.path.startswith(("/socket.io/", "/api/1/ce/")):
+        response: web.StreamResponse = web.Response(content_type="text/html", charset="utf-8")
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ALLOWED_HEADERS
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = ALLOWED_METHODS
+        response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = MAX_AGE
+    else:
+        response = await handler(request)
+    if not response.prepared:
+        add_cors(request, response)
+    return response
+
+
+@web.middleware
+async def negotiate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """406 for clients of the JSON API that accept no JSON."""
+    accept = request.headers.get(hdrs.ACCEPT, "*/*")
+    offers = [part.partition(";")[0].strip() for part in accept.split(",")]
+    if request.path.startswith("/api/") and not request.path.startswith(("/api/_health/", "/api/1/ce/")):
+        acceptable = any(offer in ACCEPTABLE for offer in offers)
+    else:
+        acceptable = True
+    if not acceptable:
+        return respond({"detail": "Could not satisfy the request Accept header."}, 406)
+    return await handler(request)

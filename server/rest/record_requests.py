@@ -1,0 +1,95 @@
+"""What a request to an endpoint says: who sends it, which records it means, and the data in its body.
+
+Features that are not served yet are refused by name, so that no client takes their absence for success."""
+
+from typing import NamedTuple
+
+from aiohttp import hdrs, web
+
+from server.auth.visitors import Visitor
+from server.encoding import encode
+from server.errors import BAD_BODY, BAD_CONTENT_TYPE, INVALID_QUERY, NO_RECORD, NOT_SUPPORTED, Refused
+from server.rest.context import JSON_TYPE
+from server.rest.schemas import parse_json
+
+TEXT_TYPE = "text/plain"
+UTF8 = ("utf-8", "utf8", "us-ascii")
+NOT_YET = ("jsonata", "fileOnly", "stream", "login", "logout")
+ALL = 2**31 - 1  # records, when no limit is given
+MAX_DIGITS = 9
+
+
+class Page(NamedTuple):
+    """How many records, and how many before them to leave out."""
+
+    limit: int
+    offset: int
+
+
+def visitor_of(request: web.Request) -> Visitor:
+    """Who sends the request; the master key may be a parameter or a header."""
+    query, headers = request.query, request.headers
+    master_key = query.get("masterKey", headers.get("X-Master-Key"))
+    return Visitor(query.get("key"), headers.get(hdrs.ORIGIN), master_key)
+
+
+def is_true(request: web.Request, parameter: str) -> bool:
+    return request.query.get(parameter, "").lower() == "true"
+
+
+def refuse_unsupported(request: web.Request) -> None:
+    """Raises Refused for a parameter whose feature is not served."""
+    for parameter in NOT_YET:
+        if request.query.get(parameter, "false").lower() != "false":
+            raise Refused(NOT_SUPPORTED, f"The parameter {parameter} is not supported.")
+
+
+def page_of(request: web.Request) -> Page:
+    """`limit` and `offset`; raises Refused for what is no whole number."""
+    return Page(whole_number(request, "limit", ALL), whole_number(request, "offset", 0))
+
+
+def whole_number(request: web.Request, parameter: str, default: int) -> int:
+    text = request.query.get(parameter)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS):
+        raise Refused(INVALID_QUERY, f"The parameter {parameter} must be a whole number.")
+    return int(text)
+
+
+def unique_ids(request: web.Request) -> list[str]:
+    """The ids that the request names, each once, repeated or separated by commas."""
+    named = [part.strip() for text in request.query.getall("uniqueId", ()) for part in text.split(",")]
+    return list(dict.fromkeys(named))
+
+
+def one_unique_id(request: web.Request) -> str:
+    """The id of the one record that is to be changed; raises Refused."""
+    named = unique_ids(request)
+    if not named or named == [""]:
+        raise Refused(NO_RECORD, "The parameter uniqueId is missing.")
+    if len(named) > 1:
+        raise Refused(INVALID_QUERY, "Only one record can be changed at a time.")
+    return named[0]
+
+
+async def read_data(request: web.Request) -> bytes:
+    """The body as JSON text: JSON made compact, text/plain as a string. Raises Refused."""
+    if request.content_type == "multipart/form-data":
+        raise Refused(NOT_SUPPORTED, "File uploads are not supported.")
+    if request.content_type not in (JSON_TYPE, TEXT_TYPE):
+        raise Refused(BAD_CONTENT_TYPE)
+    raw = await request.read()
+    if not raw:
+        raise Refused(BAD_BODY, "The body is empty.")
+    return encode(parse_json(raw) if request.content_type == JSON_TYPE else read_text(request, raw))
+
+
+def read_text(request: web.Request, raw: bytes) -> str:
+    if (request.charset or "utf-8").lower() in UTF8:
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            pass
+    raise Refused(BAD_BODY, "The text must be UTF-8.")

@@ -1,0 +1,104 @@
+"""Records over HTTP: `/api/1/ce/<endpoint name>` (contract records.md). A WebSocket on the same URL is handed on."""
+
+import io
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from server.actions import records
+from server.errors import ORIGIN_REFUSED, Refused
+from server.rest.context import JSON_TYPE, RUNNER, respond
+from server.rest.endpoint_cors import ALLOWED_HEADERS, ALLOWED_METHODS, MAX_AGE, permission, shared
+from server.rest.record_requests import (
+    is_true,
+    one_unique_id,
+    page_of,
+    read_data,
+    refuse_unsupported,
+    unique_ids,
+    visitor_of,
+)
+
+routes = web.RouteTableDef()
+PATH = "/api/1/ce/{name:.+}"
+LARGE = 1 << 18  # bytes above which an answer is written in pieces, so that other clients are served in between
+ENDPOINT_SOCKET: web.AppKey[Callable[[web.Request], Awaitable[web.StreamResponse]]] = web.AppKey("endpoint_socket")
+
+
+@routes.get(PATH)
+async def get_records(request: web.Request) -> web.StreamResponse:
+    if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+        return await request.app[ENDPOINT_SOCKET](request)
+    return await read_records(request)
+
+
+@shared
+async def read_records(request: web.Request) -> web.Response:
+    refuse_unsupported(request)
+    visitor, name, data_only = visitor_of(request), request.match_info["name"], is_true(request, "dataOnly")
+    runner, ids, page = request.app[RUNNER], unique_ids(request), page_of(request)
+    if ids:
+        found, position = await runner.ask_at(records.find_records, visitor, name=name, unique_ids=ids)
+        shown = [part(envelope, data_only) for envelope in found]
+        response = respond(shown[0] if len(ids) == 1 else shown)
+    else:
+        text, position = await runner.ask_at(
+            records.list_records, visitor, name=name, limit=page.limit, offset=page.offset, data_only=data_only
+        )
+        response = web.Response(body=io.BytesIO(text) if len(text) > LARGE else text, content_type=JSON_TYPE)
+    response.headers["Stream-Offset"] = str(position)
+    return response
+
+
+@routes.post(PATH)
+@shared
+async def create_record(request: web.Request) -> web.Response:
+    refuse_unsupported(request)
+    name, data = request.match_info["name"], await read_data(request)
+    store = request.app[RUNNER].store
+    made = await store.write(records.create_record, visitor_of(request), name=name, data=data)
+    return respond(part(made, is_true(request, "dataOnly")))
+
+
+@routes.put(PATH)
+@shared
+async def update_record(request: web.Request) -> web.Response:
+    refuse_unsupported(request)
+    changed = await request.app[RUNNER].store.write(
+        records.update_record,
+        visitor_of(request),
+        name=request.match_info["name"],
+        unique_id=one_unique_id(request),
+        strategy=request.query.get("strategy", "force"),
+        data=await read_data(request),
+    )
+    return respond(part(changed, is_true(request, "dataOnly")))
+
+
+@routes.delete(PATH)
+@shared
+async def delete_record(request: web.Request) -> web.Response:
+    refuse_unsupported(request)
+    name, unique_id = request.match_info["name"], one_unique_id(request)
+    store = request.app[RUNNER].store
+    removed = await store.write(records.delete_record, visitor_of(request), name=name, unique_id=unique_id)
+    return respond(part(removed, is_true(request, "dataOnly")))
+
+
+@routes.options(PATH)
+async def preflight(request: web.Request) -> web.Response:
+    """Tells a page whether it may send its request; the request itself is checked when it comes."""
+    headers = await permission(request)
+    if hdrs.ORIGIN in request.headers and hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in headers:
+        raise Refused(ORIGIN_REFUSED)
+    response = web.Response(status=204, headers=headers)
+    response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = ALLOWED_METHODS
+    response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ALLOWED_HEADERS
+    response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = MAX_AGE
+    return response
+
+
+def part(envelope: records.Envelope, data_only: bool) -> Any:
+    """What the client asked to see of a record."""
+    return envelope["data"] if data_only else envelope

@@ -1,0 +1,146 @@
+"""Every setting of the server: environment name, type, default, unit and one line of documentation.
+
+Invariants: a setting is read once, at start-up, from the environment; nothing else in the server
+reads the environment. `python -m server config` and the settings table in `docs/` are generated from this file.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+SQLITE = "sqlite:///"
+
+
+class SettingsError(Exception):
+    """The environment cannot be used as it is; the text says which variable and why."""
+
+
+def setting(default: Any, doc: str, *, env: str = "", unit: str = "", secret: bool = False, **limits: Any) -> Any:
+    """A documented field; `env` names its variable where that is not the field's name in capitals."""
+    extra: dict[str, Any] = {"env": env, "unit": unit, "secret": secret}
+    return Field(default=default, description=doc, json_schema_extra=extra, **limits)
+
+
+class Settings(BaseModel):
+    """All settings with their defaults; `from_environ` reads them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 is the default where PORT is given by the platform")
+    port: int = setting(8000, "port to listen on", ge=0, le=65535)
+    workers: int = setting(1, "processes that share the port", env="ROOMCAST_WORKERS", ge=1, le=64)
+    database_url: str = setting(
+        "sqlite:///roomcast.sqlite3", "sqlite:///FILE or postgres://USER:PASSWORD@HOST:PORT/NAME", secret=True
+    )
+    redis_url: str = setting("", "redis:// or rediss://; needed as soon as more than one process serves", secret=True)
+    secret_key: str = setting("", "key that signs tokens; with SQLite made and kept beside the file", secret=True)
+    public_url: str = setting("", "address under which clients reach the server; empty: taken from each request")
+    allowed_origins: str = setting("*", "web origins that may call the API and open sockets, comma separated, or *")
+
+    access_token_lifetime: int = setting(3600, "life of an access token", unit="s", ge=1)
+    refresh_token_lifetime: int = setting(7 * 86400, "life of a refresh token", unit="s", ge=1)
+    signup_creates_workspace: bool = setting(True, "sign-up makes a workspace with a sample table")
+    allow_signups: bool = setting(True, "anybody may sign up; invited people always may")
+
+    database_writers: int = setting(8, "threads that write to PostgreSQL (SQLite has one)", unit="threads", ge=1, le=64)
+    database_readers: int = setting(4, "threads that read", unit="threads", ge=1, le=64)
+    database_retries: int = setting(8, "runs of an action that met busy, deadlock or serialisation failure", ge=1)
+    poll_interval: float = setting(1.0, "silence after which the log is looked at without a bell", unit="s", gt=0)
+
+    ping_interval: float = setting(20.0, "Engine.IO ping interval", unit="s", gt=0)
+    ping_timeout: float = setting(20.0, "Engine.IO ping timeout", unit="s", gt=0)
+    heartbeat: float = setting(25.0, "ping interval of raw WebSockets", unit="s", gt=0)
+    send_buffer_limit: int = setting(1 << 20, "unsent bytes after which a reader is cut (4408)", unit="B", ge=4096)
+    max_frame_size: int = setting(1 << 20, "largest frame a client may send", unit="B", ge=1024)
+    max_body_size: int = setting(20 << 20, "largest JSON request body", unit="B", ge=1024)
+    max_pages: int = setting(200, "pages one socket may subscribe", unit="pages", ge=1)
+    polling_affinity: bool = setting(False, "the router sends a client's requests to one process: allows long-polling")
+    shutdown_spread: float = setting(5.0, "time over which sockets are closed at shutdown", unit="s", ge=0)
+    shutdown_timeout: float = setting(20.0, "time after which shutdown no longer waits for requests", unit="s", gt=0)
+
+    log_format: str = setting("auto", "console, json, or auto: console on a terminal", pattern="^(auto|console|json)$")
+    log_level: str = setting("INFO", "least level that is logged", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @field_validator("database_url")
+    @classmethod
+    def known_scheme(cls, url: str) -> str:
+        """Heroku writes postgres://, others postgresql://; both are taken."""
+        if url.startswith("postgresql://"):
+            url = "postgres://" + url.removeprefix("postgresql://")
+        if not url.startswith((SQLITE, "postgres://")):
+            raise ValueError("must begin with sqlite:/// or postgres://")
+        return url
+
+    @model_validator(mode="after")
+    def several_processes_need_redis(self) -> Self:
+        """Without a shared bell a second process would hear of changes only by polling."""
+        if self.workers > 1 and not self.redis_url:
+            raise ValueError("more than one worker needs REDIS_URL")
+        return self
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file of the SQLite database; None for PostgreSQL."""
+        return Path(self.database_url.removeprefix(SQLITE)) if self.database_url.startswith(SQLITE) else None
+
+    @property
+    def several_processes(self) -> bool:
+        """True where other processes may serve the same clients."""
+        return bool(self.redis_url)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], **overrides: Any) -> Self:
+        """Settings from environment variables and command-line overrides (None = not given); raises SettingsError."""
+        given = {
+            name: environ[env]
+            for name, field in cls.model_fields.items()
+            if environ.get(env := env_name(name, field), "") != ""
+        }
+        if "port" in given:
+            given.setdefault("host", "0.0.0.0")
+        given |= {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls.model_validate(given).with_secret_key()
+        except ValidationError as error:
+            raise SettingsError(describe(cls, error)) from None
+
+    def with_secret_key(self) -> Self:
+        """The same settings with a key: the given one, or with SQLite one generated and kept beside the file."""
+        if self.secret_key:
+            return self
+        if self.sqlite_path is None:
+            raise SettingsError("SECRET_KEY must be set when DATABASE_URL names a PostgreSQL server")
+        return self.model_copy(update={"secret_key": kept_secret(self.sqlite_path)})
+
+
+def env_name(name: str, field: Any) -> str:
+    """The environment variable of a setting."""
+    extra = field.json_schema_extra or {}
+    return str(extra.get("env") or name.upper())
+
+
+def kept_secret(database: Path) -> str:
+    """The key kept beside a SQLite file with mode 0600; made on first use."""
+    path = database.with_name(database.name + ".secret")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+def describe(cls: type[Settings], error: ValidationError) -> str:
+    """One line per wrong variable."""
+    lines = []
+    for problem in error.errors():
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        label = env_name(name, cls.model_fields[name]) if name in cls.model_fields else name
+        lines.append(f"{label}: {problem['msg']}" if label else problem["msg"])
+    return "; ".join(lines)

@@ -1,0 +1,1 @@
+"""What is kept: models, user tables, the ordered log, migrations, transactions."""

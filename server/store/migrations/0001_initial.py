@@ -1,0 +1,266 @@
+"""The first schema: the log, accounts, databases, boards of items, records."""
+
+from peewee import Database
+
+TYPES = {
+    "sqlite": {
+        "id": "INTEGER PRIMARY KEY AUTOINCREMENT",
+        "bigid": "INTEGER PRIMARY KEY AUTOINCREMENT",
+        "logid": "INTEGER PRIMARY KEY",
+        "bytes": "BLOB",
+        "clustered": " WITHOUT ROWID",
+    },
+    "postgres": {
+        "id": "SERIAL PRIMARY KEY",
+        "bigid": "BIGSERIAL PRIMARY KEY",
+        "logid": "BIGINT PRIMARY KEY",
+        "bytes": "BYTEA",
+        "clustered": "",
+    },
+}
+
+SCHEMA = """
+    CREATE TABLE event (
+        id {logid},
+        type VARCHAR(64) NOT NULL,
+        rooms TEXT NOT NULL,
+        payload {bytes} NOT NULL,
+        origin_user INTEGER,
+        origin_socket VARCHAR(255),
+        created_ms BIGINT NOT NULL
+    );
+    CREATE TABLE event_room (
+        room VARCHAR(128) NOT NULL,
+        event_id BIGINT NOT NULL,
+        PRIMARY KEY (room, event_id)
+    ){clustered};
+    CREATE TABLE account (
+        id {id},
+        email VARCHAR(254) NOT NULL UNIQUE,
+        first_name VARCHAR(150) NOT NULL,
+        password VARCHAR(255) NOT NULL,
+        is_staff BOOLEAN NOT NULL,
+        is_active BOOLEAN NOT NULL,
+        language VARCHAR(10) NOT NULL,
+        email_notification_frequency VARCHAR(20) NOT NULL,
+        email_verified BOOLEAN NOT NULL,
+        completed_onboarding BOOLEAN NOT NULL,
+        completed_guided_tours TEXT NOT NULL,
+        tokens_valid_from BIGINT NOT NULL,
+        to_be_deleted BOOLEAN NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE TABLE refused_token (
+        id {id},
+        jti VARCHAR(64) NOT NULL UNIQUE,
+        expires_at BIGINT NOT NULL
+    );
+    CREATE INDEX refused_token_expires_at ON refused_token (expires_at);
+    CREATE TABLE workspace (
+        id {id},
+        uuid VARCHAR(36) NOT NULL UNIQUE,
+        name VARCHAR(165) NOT NULL,
+        trashed BOOLEAN NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        updated_at TIMESTAMP NOT NULL
+    );
+    CREATE TABLE membership (
+        id {id},
+        workspace_id INTEGER NOT NULL,
+        user_id INTEGER NOT NULL,
+        permissions VARCHAR(20) NOT NULL,
+        "order" INTEGER NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX membership_user_id ON membership (user_id);
+    CREATE UNIQUE INDEX membership_workspace_id_user_id ON membership (workspace_id, user_id);
+    CREATE TABLE workspace_invitation (
+        id {id},
+        workspace_id INTEGER NOT NULL,
+        email VARCHAR(254) NOT NULL,
+        permissions VARCHAR(20) NOT NULL,
+        message TEXT NOT NULL,
+        invited_by_id INTEGER NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        updated_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX workspace_invitation_email ON workspace_invitation (email);
+    CREATE UNIQUE INDEX workspace_invitation_workspace_id_email ON workspace_invitation (workspace_id, email);
+    CREATE TABLE user_notification (
+        id {id},
+        user_id INTEGER NOT NULL,
+        workspace_id INTEGER,
+        type VARCHAR(64) NOT NULL,
+        sender_id INTEGER,
+        data TEXT NOT NULL,
+        read BOOLEAN NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX user_notification_user_id ON user_notification (user_id);
+    CREATE TABLE application (
+        id {id},
+        workspace_id INTEGER NOT NULL,
+        name VARCHAR(160) NOT NULL,
+        type VARCHAR(32) NOT NULL,
+        "order" INTEGER NOT NULL,
+        trashed BOOLEAN NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX application_workspace_id ON application (workspace_id);
+    CREATE TABLE user_table (
+        id {id},
+        database_id INTEGER NOT NULL,
+        workspace_id INTEGER NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        "order" INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        trashed BOOLEAN NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX user_table_database_id ON user_table (database_id);
+    CREATE INDEX user_table_workspace_id ON user_table (workspace_id);
+    CREATE TABLE table_field (
+        id {id},
+        table_id INTEGER NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        type VARCHAR(32) NOT NULL,
+        "order" INTEGER NOT NULL,
+        "primary" BOOLEAN NOT NULL,
+        description TEXT,
+        options TEXT NOT NULL,
+        trashed BOOLEAN NOT NULL
+    );
+    CREATE INDEX table_field_table_id ON table_field (table_id);
+    CREATE TABLE table_view (
+        id {id},
+        table_id INTEGER NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        type VARCHAR(32) NOT NULL,
+        "order" INTEGER NOT NULL,
+        owned_by_id INTEGER NOT NULL,
+        slug VARCHAR(64) NOT NULL UNIQUE,
+        options TEXT NOT NULL
+    );
+    CREATE INDEX table_view_table_id ON table_view (table_id);
+    CREATE TABLE row_history (
+        id {id},
+        table_id INTEGER NOT NULL,
+        row_id INTEGER NOT NULL,
+        action_type VARCHAR(32) NOT NULL,
+        user_id INTEGER,
+        user_name VARCHAR(150) NOT NULL,
+        before TEXT NOT NULL,
+        after TEXT NOT NULL,
+        fields_metadata TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX row_history_table_id_row_id_id ON row_history (table_id, row_id, id);
+    CREATE TABLE job (
+        id {id},
+        user_id INTEGER NOT NULL,
+        type VARCHAR(32) NOT NULL,
+        state VARCHAR(16) NOT NULL,
+        progress_percentage INTEGER NOT NULL,
+        human_readable_error TEXT NOT NULL,
+        data TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX job_user_id ON job (user_id);
+    CREATE TABLE item_collection (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        settings TEXT NOT NULL,
+        accounts TEXT NOT NULL,
+        cost_centers TEXT NOT NULL,
+        projects TEXT NOT NULL,
+        currencies TEXT NOT NULL,
+        voucher_series TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        updated_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX item_collection_workspace_id ON item_collection (workspace_id);
+    CREATE TABLE item_workflow (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        collection_id VARCHAR(36) NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        classification VARCHAR(32) NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        updated_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX item_workflow_workspace_id ON item_workflow (workspace_id);
+    CREATE INDEX item_workflow_collection_id ON item_workflow (collection_id);
+    CREATE TABLE item_column (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        workflow_id VARCHAR(36) NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        type VARCHAR(32) NOT NULL,
+        settings TEXT NOT NULL,
+        "index" INTEGER NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        updated_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX item_column_workspace_id ON item_column (workspace_id);
+    CREATE INDEX item_column_workflow_id ON item_column (workflow_id);
+    CREATE TABLE item (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        collection_id VARCHAR(36) NOT NULL,
+        column_id VARCHAR(36) NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        error TEXT,
+        state VARCHAR(64) NOT NULL,
+        document_type VARCHAR(64),
+        user_id INTEGER,
+        locked_by_user_id INTEGER,
+        original_file_id VARCHAR(36),
+        deleted BOOLEAN NOT NULL,
+        page_count INTEGER NOT NULL,
+        status_messages TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        updated_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX item_workspace_id ON item (workspace_id);
+    CREATE INDEX item_collection_id ON item (collection_id);
+    CREATE INDEX item_column_id ON item (column_id);
+    CREATE TABLE record_project (
+        id {id},
+        workspace_id INTEGER NOT NULL,
+        name VARCHAR(254) NOT NULL,
+        key VARCHAR(32) NOT NULL UNIQUE,
+        master_key VARCHAR(64) NOT NULL UNIQUE,
+        origins TEXT NOT NULL,
+        deny_no_origin BOOLEAN NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX record_project_workspace_id ON record_project (workspace_id);
+    CREATE TABLE record_endpoint (
+        id {id},
+        project_id INTEGER NOT NULL,
+        name VARCHAR(254) NOT NULL UNIQUE,
+        description TEXT NOT NULL,
+        authentication BOOLEAN NOT NULL,
+        secure BOOLEAN NOT NULL,
+        access TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX record_endpoint_project_id ON record_endpoint (project_id);
+    CREATE TABLE record (
+        id {bigid},
+        endpoint_id INTEGER NOT NULL,
+        unique_id VARCHAR(32) NOT NULL UNIQUE,
+        data TEXT NOT NULL,
+        created_at VARCHAR(24) NOT NULL,
+        updated_at VARCHAR(24) NOT NULL
+    );
+    CREATE INDEX record_endpoint_id_id ON record (endpoint_id, id);
+"""
+
+
+def up(migrator: object, db: Database) -> None:
+    dialect = "postgres" if type(db).__name__ == "PostgresqlDatabase" else "sqlite"
+    for statement in SCHEMA.format(**TYPES[dialect]).split(";"):
+        if statement.strip():
+            db.execute_sql(statement)

@@ -1,0 +1,35 @@
+"""All models by theme."""
+
+from server.store.models.accounts import (
+    Membership,
+    RefusedToken,
+    User,
+    UserNotification,
+    Workspace,
+    WorkspaceInvitation,
+)
+from server.store.models.databases import Application, Job, RowHistory, TableField, TableView, UserTable
+from server.store.models.items import Collection, Column, Item, Workflow
+from server.store.models.records import Endpoint, Project, StoredRecord
+
+__all__ = [
+    "Application",
+    "Collection",
+    "Column",
+    "Endpoint",
+    "Item",
+    "Job",
+    "Membership",
+    "Project",
+    "RefusedToken",
+    "RowHistory",
+    "StoredRecord",
+    "TableField",
+    "TableView",
+    "User",
+    "UserNotification",
+    "UserTable",
+    "Workflow",
+    "Workspace",
+    "WorkspaceInvitation",
+]

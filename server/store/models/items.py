@@ -1,0 +1,83 @@
+"""Boards of the items API: collections, workflows, columns and the items in them. Ids are UUID strings."""
+
+import uuid
+
+from peewee import BooleanField, CharField, DateTimeField, IntegerField, TextField
+
+from server.encoding import now
+from server.store.models.base import JSONField, Record
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+class Collection(Record):
+    id = CharField(36, primary_key=True, default=new_id)
+    workspace_id = IntegerField(index=True)
+    name = CharField(255)
+    settings = JSONField(default=dict)
+    accounts = JSONField(default=list)
+    cost_centers = JSONField(default=list)
+    projects = JSONField(default=list)
+    currencies = JSONField(default=list)
+    voucher_series = JSONField(default=list)
+    created_at = DateTimeField(default=now)
+    updated_at = DateTimeField(default=now)
+
+    class Meta:
+        table_name = "item_collection"
+
+
+class Workflow(Record):
+    id = CharField(36, primary_key=True, default=new_id)
+    workspace_id = IntegerField(index=True)
+    collection_id = CharField(36, index=True)
+    name = CharField(255)
+    classification = CharField(32)
+    created_at = DateTimeField(default=now)
+    updated_at = DateTimeField(default=now)
+
+    class Meta:
+        table_name = "item_workflow"
+
+
+class Column(Record):
+    """A column of a workflow; `index` is its place from the left, 0 first."""
+
+    id = CharField(36, primary_key=True, default=new_id)
+    workspace_id = IntegerField(index=True)
+    workflow_id = CharField(36, index=True)
+    name = CharField(255)
+    type = CharField(32)
+    settings = JSONField(default=dict)
+    index = IntegerField()
+    created_at = DateTimeField(default=now)
+    updated_at = DateTimeField(default=now)
+
+    class Meta:
+        table_name = "item_column"
+
+
+class Item(Record):
+    """An item on a board; a deleted one is kept with `deleted` set."""
+
+    id = CharField(36, primary_key=True, default=new_id)
+    workspace_id = IntegerField(index=True)
+    collection_id = CharField(36, index=True)
+    column_id = CharField(36, index=True)
+    name = CharField(255)
+    error = TextField(null=True)
+    state = CharField(64, default="uploaded")
+    document_type = CharField(64, null=True)
+    user_id = IntegerField(null=True)
+    locked_by_user_id = IntegerField(null=True)
+    original_file_id = CharField(36, null=True)
+    deleted = BooleanField(default=False)
+    page_count = IntegerField(default=0)
+    status_messages = JSONField(default=list)
+    created_at = DateTimeField(default=now)
+    updated_at = DateTimeField(default=now)
+
+    class Meta:
+        table_name = "item"

@@ -1,0 +1,163 @@
+"""Transactions: the one way in which anything is read or changed.
+
+Invariants:
+- a writing function runs whole in a worker thread inside one transaction; what it recorded enters the log as the
+  last statement before the commit; the same function runs again after busy, deadlock or serialisation failure, so
+  it must have no effect outside `tx`;
+- locks come before reads: SQLite takes its writer lock at BEGIN, on PostgreSQL an action locks the workspaces it
+  touches, ascending, before it reads them (READ COMMITTED: what is read after the lock is current);
+- events are announced exactly when the commit succeeded, from the thread that committed, so a cancelled caller
+  silences nothing;
+- a reading function sees one snapshot, and `tx.position()` is the log position of that snapshot.
+"""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from peewee import Database, PeeweeException, PostgresqlDatabase
+
+from server.errors import Unavailable
+from server.events import rooms as room_names
+from server.events.event import ControlEvent, Event, Origin
+from server.store import log
+from server.store.database import is_conflict, is_unavailable, open_database
+from server.store.models.base import bind_thread
+
+P = ParamSpec("P")
+T = TypeVar("T")
+WORKSPACES, USERS = 1, 2  # first keys of the advisory locks
+RETRY_PAUSE = 0.01  # seconds, times the attempt, with jitter
+
+
+class Transaction:
+    """What an action gets: the database of its thread, and a place to record what happened."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.postgres = isinstance(db, PostgresqlDatabase)
+        self.recorded: list[log.Recorded] = []
+
+    def record(self, event: Event, *rooms: str, origin: Origin | None = None) -> None:
+        """Notes an event for the members of `rooms`; it is told when, and only if, the transaction commits.
+
+        `origin` leaves out the socket that caused it; without it everybody is told."""
+        if isinstance(event, ControlEvent):
+            rooms = (room_names.CONTROL,)
+        assert rooms, f"{event.type} is for nobody"
+        assert all(room.startswith(event.audience) for room in rooms), (event.type, rooms)
+        self.recorded.append(log.Recorded(event.type, rooms, event.payload(), origin))
+
+    def lock_workspaces(self, *ids: int) -> None:
+        """Keeps other writers of these workspaces out until the end; call it before reading what will be changed."""
+        self._lock(WORKSPACES, ids)
+
+    def lock_users(self, *ids: int) -> None:
+        """The same for what belongs to an account; users before workspaces."""
+        self._lock(USERS, ids)
+
+    def _lock(self, kind: int, ids: Iterable[int]) -> None:
+        if self.postgres:
+            for number in sorted(set(ids)):
+                self.db.execute_sql("SELECT pg_advisory_xact_lock(%s::int, %s::int)", (kind, number))
+
+    def position(self) -> int:
+        """The log position of this transaction's snapshot."""
+        return log.head(self.db)
+
+
+class Store:
+    """The database behind worker threads: `write` and `read` run a function in a transaction.
+
+    `on_commit` is called on the event loop with the events of each commit, in commit order per thread."""
+
+    def __init__(self, url: str, *, writers: int, readers: int, retries: int) -> None:
+        self.db = open_database(url)
+        self.postgres = isinstance(self.db, PostgresqlDatabase)
+        self.retries = retries
+        self.on_commit: Callable[[list[log.LoggedEvent]], None] = lambda events: None
+        self._writers = self._threads("writer", writers if self.postgres else 1)
+        self._readers = self._threads("reader", readers)
+
+    def _threads(self, name: str, count: int) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(count, f"store-{name}", initializer=bind_thread, initargs=(self.db,))
+
+    async def write(self, action: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `action(tx, …)` in one writing transaction; raises what it raises, or Unavailable."""
+        loop = asyncio.get_running_loop()
+
+        def announce(events: list[log.LoggedEvent]) -> None:
+            loop.call_soon_threadsafe(self.on_commit, events)
+
+        job = partial(self._run, self._commit, announce, action, args, kwargs)
+        return await loop.run_in_executor(self._writers, job)
+
+    async def read(self, query: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `query(tx, …)` in one read-only snapshot."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, partial(self._run, self._snapshot, query, args, kwargs))
+
+    def _run(self, once: Callable[..., T], *job: Any) -> T:
+        """Runs a transaction until it succeeds, fails for good or the retries are used up."""
+        for attempt in range(1, self.retries + 1):
+            try:
+                self.db.connect(reuse_if_open=True)
+                return once(*job)
+            except PeeweeException as error:
+                lost = is_unavailable(error)
+                if lost:
+                    self.db.close()  # the next run opens a new connection
+                elif not is_conflict(error):
+                    raise
+                if attempt == self.retries or (lost and attempt > 1):
+                    raise Unavailable(str(error)) from error
+                time.sleep(RETRY_PAUSE * attempt * random.uniform(0.5, 1.5))
+        raise AssertionError("unreachable")
+
+    def _commit(
+        self, announce: Callable[[list[log.LoggedEvent]], None], action: Callable[..., T], args: Any, kwargs: Any
+    ) -> T:
+        tx = Transaction(self.db)
+        events: list[log.LoggedEvent] = []
+        committing = False
+        try:
+            with self.db.transaction():
+                result = action(tx, *args, **kwargs)
+                if tx.recorded:
+                    events = log.append(self.db, tx.recorded)
+                committing = True
+        except PeeweeException as error:
+            if not committing or is_conflict(error):
+                raise
+            # the connection broke during COMMIT: nobody knows whether it happened, so never run the action again
+            self.db.close()
+            raise Unavailable(str(error)) from error
+        if events:
+            announce(events)
+        return result
+
+    def _snapshot(self, query: Callable[..., T], args: Any, kwargs: Any) -> T:
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self.postgres else "BEGIN DEFERRED"
+        self.db.execute_sql(begin)
+        try:
+            return query(Transaction(self.db), *args, **kwargs)
+        finally:
+            self.db.rollback()
+
+    def close(self) -> None:
+        """Waits for running transactions and closes the connections of all threads."""
+        for threads in (self._writers, self._readers):
+            count = threads._max_workers
+            everybody = threading.Barrier(count)  # so that each thread takes exactly one of the jobs
+            for _ in range(count):
+                threads.submit(self._close_thread, everybody)
+            threads.shutdown()
+
+    def _close_thread(self, everybody: threading.Barrier) -> None:
+        self.db.close()
+        everybody.wait()

@@ -1,0 +1,51 @@
+"""Fixtures for all tests. Servers start when the first test asks for one and serve the whole session.
+
+Nothing is skipped: a server that cannot be had fails the tests that need it, and says what to install.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.node import Toolchain, install, toolchain
+from tests.support.postgres_server import PostgresServer
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """The Redis server of the session; a test may stop, kill or pause it."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The REDIS_URL of a running, empty server."""
+    redis_server.reset()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The PostgreSQL server of the session, with durable commits; a test may stop, kill or pause it."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The DATABASE_URL of a new, empty database."""
+    postgres_server.reset()
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.reset()
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def node() -> Toolchain:
+    """Node.js with the official clients installed; `NodeClient(node)` runs one."""
+    tools = toolchain()
+    install(tools)
+    return tools

@@ -1,0 +1,24 @@
+"""Fixtures of the integration tests: one running server per test, on both databases."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.app import Server, running_server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh, empty database of each kind."""
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
+    return f"sqlite:///{tmp_path}/test.sqlite3"
+
+
+@pytest.fixture
+async def server(database_url: str) -> AsyncIterator[Server]:
+    """A running server on a fresh database; sign-up makes no workspace, so that tests make what they need."""
+    async with running_server(database_url=database_url, signup_creates_workspace=False) as running:
+        yield running

@@ -1,0 +1,60 @@
+"""The bell between two processes' worth of relays, through a real Redis."""
+
+import asyncio
+
+from server.delivery.bell import RedisBell
+from server.store.log import LoggedEvent
+
+PATIENCE = 10.0
+
+
+class Ear:
+    """What one process hears."""
+
+    def __init__(self, url: str, channel: str = "bell") -> None:
+        self.heard: list[int] = []
+        self.changed = asyncio.Event()
+        self.wakes = 0
+        self.bell = RedisBell(self.hear, self.wake, url, channel)
+
+    def hear(self, events: object) -> None:
+        self.heard += [event.id for event in events]  # type: ignore[attr-defined]
+        self.changed.set()
+
+    def wake(self) -> None:
+        self.wakes += 1
+        self.changed.set()
+
+    async def until(self, condition: object) -> None:
+        while not condition():  # type: ignore[operator]
+            self.changed.clear()
+            await asyncio.wait_for(self.changed.wait(), PATIENCE)
+
+
+def event(number: int, size: int = 2) -> LoggedEvent:
+    return LoggedEvent(number, "x", ("core:table:1",), b"x" * size, None)
+
+
+async def test_what_one_process_rings_the_others_hear(redis_url: str) -> None:
+    one, two, stranger = Ear(redis_url), Ear(redis_url), Ear(redis_url, "another deployment")
+    for ear in (one, two, stranger):
+        await ear.bell.start()
+        await ear.until(lambda ear=ear: ear.wakes == 1)  # the subscription stands
+    one.bell.ring([event(1), event(2)])
+    assert one.heard == [1, 2], "straight, without Redis"
+    await two.until(lambda: two.heard == [1, 2])
+    two.bell.ring([event(3, size=300 << 10)])
+    await one.until(lambda: one.wakes == 2)  # too large to carry: look at the log
+    assert stranger.heard == []
+    for ear in (one, two, stranger):
+        await ear.bell.stop()
+
+
+async def test_a_redis_that_is_away_silences_nobody_at_home(redis_url: str) -> None:
+    unreachable = Ear("redis://127.0.0.1:1")
+    await unreachable.bell.start()
+    for number in range(2000):
+        unreachable.bell.ring([event(number)])
+    assert len(unreachable.heard) == 2000
+    assert not unreachable.bell.connected
+    await unreachable.bell.stop()

@@ -1,0 +1,150 @@
+"""Transactions and the log on both databases."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from server.errors import CONFLICT, Refused, Unavailable
+from server.events import rooms
+from server.events.databases import TableDeleted
+from server.events.event import Origin
+from server.store import log
+from server.store.log import LoggedEvent
+from server.store.migrate import migrate
+from server.store.models import Job, Workspace
+from server.store.transaction import Store, Transaction
+from tests.support.postgres_server import PostgresServer
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    await asyncio.to_thread(migrate, database_url)
+    opened = Store(database_url, writers=8, readers=2, retries=5)
+    yield opened
+    await asyncio.to_thread(opened.close)
+
+
+def count(tx: Transaction, model: type = Job) -> int:
+    return int(model.select().count())
+
+
+def read_after(tx: Transaction, cursor: int) -> list[LoggedEvent]:
+    return log.read_after(tx.db, cursor, 1000)
+
+
+def add_job(tx: Transaction, number: int, *names: str) -> int:
+    made = Job.create(user_id=number, type="test")
+    for name in names or ("core:workspace:1",):
+        tx.record(TableDeleted(made.id, number), name, origin=Origin(number, "socket"))
+    return int(made.id)
+
+
+async def test_a_commit_announces_its_events_with_their_ids(store: Store) -> None:
+    heard: list[LoggedEvent] = []
+    store.on_commit = heard.extend
+    await store.write(add_job, 7, "core:workspace:1", "core:workspace:2")
+    await asyncio.sleep(0)
+    assert [event.id for event in heard] == [1, 2]
+    assert heard[0].rooms == ("core:workspace:1",)
+    assert heard[0].origin == Origin(7, "socket")
+    logged = await store.read(read_after, 0)
+    assert logged == heard
+
+
+async def test_ids_are_gap_free_and_in_commit_order_under_eight_writers(store: Store) -> None:
+    """A reader that follows the log must never see id n+1 before id n can be seen."""
+    done = asyncio.Event()
+    seen: list[int] = []
+
+    async def write(number: int) -> None:
+        for _ in range(25):
+            await store.write(add_job, number)
+
+    async def follow() -> None:
+        while not (done.is_set() and len(seen) == 200):
+            cursor = seen[-1] if seen else 0
+            events = await store.read(read_after, cursor)
+            seen.extend(event.id for event in events)
+            assert seen == list(range(1, len(seen) + 1))
+
+    follower = asyncio.create_task(follow())
+    await asyncio.gather(*[write(number) for number in range(8)])
+    done.set()
+    await asyncio.wait_for(follower, 30)
+    assert seen == list(range(1, 201))
+
+
+async def test_a_refused_action_leaves_neither_rows_nor_events(store: Store) -> None:
+    heard: list[LoggedEvent] = []
+    store.on_commit = heard.extend
+
+    def refuse(tx: Transaction) -> None:
+        add_job(tx, 1)
+        raise Refused(CONFLICT)
+
+    with pytest.raises(Refused):
+        await store.write(refuse)
+    assert await store.read(count) == 0
+    assert await store.write(add_job, 2) is not None
+    assert await store.read(Transaction.position) == 1, "the rolled-back event left no gap"
+    await asyncio.sleep(0)
+    assert [event.id for event in heard] == [1]
+
+
+async def test_actions_on_one_workspace_see_each_others_changes(store: Store) -> None:
+    """Eight read-modify-writes at once: without the lock before the read some would be lost."""
+
+    def create(tx: Transaction) -> None:
+        Workspace.create(id=1, uuid="u", name="0")
+
+    def count_up(tx: Transaction) -> None:
+        tx.lock_workspaces(1)
+        found = Workspace.get_by_id(1)
+        found.name = str(int(found.name) + 1)
+        found.save()
+
+    await store.write(create)
+    await asyncio.gather(*[store.write(count_up) for _ in range(40)])
+    assert await store.read(lambda tx: Workspace.get_by_id(1).name) == "40"
+
+
+async def test_a_deadlock_runs_the_whole_action_again(store: Store) -> None:
+    """Two actions lock two workspaces in opposite order; PostgreSQL ends one, which then succeeds from the start."""
+
+    def both(tx: Transaction, first: int, second: int) -> None:
+        tx.lock_workspaces(first)
+        Job.create(user_id=first, type="test")
+        tx.lock_workspaces(second)
+        tx.record(TableDeleted(first, second), rooms.workspace(first))
+
+    await asyncio.gather(*[store.write(both, *pair) for pair in ((1, 2), (2, 1)) * 4])
+    assert await store.read(count) == 8
+    assert await store.read(Transaction.position) == 8
+
+
+async def test_a_reader_sees_one_snapshot(store: Store) -> None:
+    loop = asyncio.get_running_loop()
+
+    def look_twice(tx: Transaction) -> tuple[int, int]:
+        before = tx.position()
+        asyncio.run_coroutine_threadsafe(store.write(add_job, 1), loop).result(10)
+        return before, tx.position()
+
+    assert await store.read(look_twice) == (0, 0)
+    assert await store.read(Transaction.position) == 1
+
+
+async def test_a_lost_database_is_unavailable_and_then_back(postgres_server: PostgresServer, postgres_url: str) -> None:
+    await asyncio.to_thread(migrate, postgres_url)
+    store = Store(postgres_url, writers=2, readers=2, retries=3)
+    await store.write(add_job, 1)
+    await asyncio.to_thread(postgres_server.stop)
+    with pytest.raises(Unavailable):
+        await store.write(add_job, 2)
+    with pytest.raises(Unavailable):
+        await store.read(count)
+    await asyncio.to_thread(postgres_server.start)
+    await store.write(add_job, 3)
+    assert await store.read(count) == 2
+    await asyncio.to_thread(store.close)

@@ -1,0 +1,166 @@
+"""The relay: order, gaps, entitlement changes at their place, admission."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from server.delivery.relay import Relay
+from server.delivery.rooms import Registry
+from server.delivery.subscribers import Subscriber
+from server.events import rooms
+from server.events.control import AccessEnded, AccessGranted, SessionsEnded, TablesClosed
+from server.events.event import ControlEvent, Origin
+from server.events.subscription import Subscription
+from server.store.log import LoggedEvent, Recorded
+from server.store.migrate import migrate
+from server.store.transaction import Store, Transaction
+from tests.unit.doubles import MemoryLink, payloads, subscriber
+
+PATIENCE = 10.0
+
+
+def said(number: int, room: str = "core:table:1") -> LoggedEvent:
+    return LoggedEvent(number, "said", (room,), b'{"n":%d}' % number, None)
+
+
+def control(number: int, event: ControlEvent) -> LoggedEvent:
+    return LoggedEvent(number, event.type, (rooms.CONTROL,), event.payload(), None)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    url = f"sqlite:///{tmp_path}/log.sqlite3"
+    migrate(url)
+    opened = Store(url, writers=1, readers=1, retries=2)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def relay(store: Store) -> AsyncIterator[Relay]:
+    """A started relay whose log is empty; it looks at the log only when it is woken."""
+    made = Relay(store, Registry(), poll_interval=3600)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+def listener(relay: Relay, *names: str, user_id: int = 1, sid: str = "s") -> Subscriber:
+    who = subscriber(sid, user_id)
+    relay.registry.add(who)
+    for name in names:
+        relay.registry.join(who, name)
+    return who
+
+
+async def test_events_are_delivered_in_order_and_once_however_they_come(relay: Relay) -> None:
+    who = listener(relay, "core:table:1")
+    for batch in ([1], [3], [2, 3], [1, 2], [5, 4]):
+        relay.hear([said(number) for number in batch])
+    assert payloads(who) == [b'{"n":%d}' % number for number in range(1, 6)]
+
+
+async def test_a_gap_is_filled_from_the_log(relay: Relay, store: Store) -> None:
+    who = listener(relay, "core:table:1")
+    heard: list[LoggedEvent] = []
+    store.on_commit = heard.extend
+
+    def write(tx: Transaction, number: int) -> None:
+        tx.recorded.append(Recorded("said", ("core:table:1",), b'{"n":%d}' % number, None))
+
+    for number in (1, 2, 3):
+        await store.write(write, number)
+    await relay.reached(0)
+    relay.hear(heard[2:])  # the bell lost the first two
+    await asyncio.wait_for(relay.reached(3), PATIENCE)
+    assert payloads(who) == [b'{"n":1}', b'{"n":2}', b'{"n":3}']
+
+
+async def test_a_silent_relay_looks_at_the_log_by_itself(store: Store) -> None:
+    relay = Relay(store, Registry(), poll_interval=0.01)
+    await relay.start()
+    who = listener(relay, "core:workspace:7")
+    store.on_commit = lambda events: None  # a bell that never rings
+
+    def write(tx: Transaction) -> None:
+        tx.record(TablesClosed(7, [1]))
+
+    await store.write(write)
+    await asyncio.wait_for(relay.reached(1), PATIENCE)
+    assert relay.last_control == 1
+    assert who.rooms == {"core:workspace:7"}
+    await relay.stop()
+
+
+async def test_a_removed_member_hears_the_page_discard_and_nothing_after_it(relay: Relay) -> None:
+    who = listener(relay, "core:user:1", "core:workspace:7", "core:table:1")
+    who.subscriptions["key"] = Subscription("table", {"table_id": 1}, "core:table:1", 7, 1)
+    relay.hear([said(1), control(2, AccessEnded(7, 1)), said(3), said(4, "core:workspace:7")])
+    discard = {"type": "page_discard", "page": "table", "parameters": {"table_id": 1}}
+    assert [orjson.loads(text) for text in payloads(who)] == [{"n": 1}, discard]
+    assert who.rooms == {"core:user:1"}
+
+
+async def test_a_trashed_table_ends_its_pages_only(relay: Relay) -> None:
+    who = listener(relay, "core:workspace:7", "core:table:1", "core:table:2")
+    for number in (1, 2):
+        page = Subscription("table", {"table_id": number}, f"core:table:{number}", 7, number)
+        who.subscriptions[number] = page
+    relay.hear([control(1, TablesClosed(7, [1])), said(2, "core:table:1"), said(3, "core:table:2")])
+    assert [orjson.loads(text).get("n", "discard") for text in payloads(who)] == ["discard", 3]
+
+
+async def test_a_new_member_hears_the_workspace_from_there_on(relay: Relay) -> None:
+    who = listener(relay, "core:user:1")
+    relay.hear([said(1, "core:workspace:7"), control(2, AccessGranted(1, 7)), said(3, "core:workspace:7")])
+    assert payloads(who) == [b'{"n":3}']
+
+
+async def test_ended_sessions_are_told_and_closed_but_for_the_acting_socket(relay: Relay) -> None:
+    here, there = listener(relay, sid="here"), listener(relay, sid="there")
+    relay.hear([control(1, SessionsEnded(1, "here"))])
+    assert isinstance(there.link, MemoryLink)
+    assert (there.link.closed, payloads(there)) == ((1000, ""), [b'{"type":"force_disconnect"}'])
+    assert (here.link.closed, payloads(here)) == (None, [])
+    assert list(relay.registry.users[1]) == [here]
+
+
+async def test_the_acting_socket_is_left_out(relay: Relay) -> None:
+    here, there = listener(relay, "r:1", sid="here"), listener(relay, "r:1", sid="there")
+    relay.hear([LoggedEvent(1, "said", ("r:1",), b"{}", Origin(1, "here"))])
+    assert (payloads(here), payloads(there)) == ([], [b"{}"])
+
+
+async def test_admission_checks_again_when_an_entitlement_changed_meanwhile(relay: Relay) -> None:
+    """The story: a member asks for a page; the check says yes; before the answer is back the member is removed and
+    the relay has already applied it. Joining now would let the removed member listen for good."""
+    answers = iter([(True, 0), (False, 1)])
+    checks = 0
+
+    async def check() -> tuple[bool, int]:
+        nonlocal checks
+        checks += 1
+        if checks == 1:
+            relay.hear([control(1, AccessEnded(7, 1))])
+        return next(answers)
+
+    assert await relay.admit(check) is False
+    assert checks == 2
+
+
+async def test_admission_waits_until_the_relay_has_come_to_what_the_check_saw(relay: Relay, store: Store) -> None:
+    store.on_commit = lambda events: None
+
+    def write(tx: Transaction) -> None:
+        tx.record(AccessGranted(1, 7))
+
+    await store.write(write)
+
+    async def check() -> tuple[str, int]:
+        return "yes", 1
+
+    assert await asyncio.wait_for(relay.admit(check), PATIENCE) == "yes"
+    assert relay.cursor == 1

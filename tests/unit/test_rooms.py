@@ -1,0 +1,164 @@
+"""The registry, and the private hooks of python-socketio's client manager that it stands in for."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+import socketio
+
+from server.delivery.rooms import Registry
+from server.delivery.socketio_server import SocketIOServer
+from server.events.event import Origin
+from server.store.log import LoggedEvent
+from tests.unit.doubles import subscriber
+
+
+def event(*rooms: str, origin: Origin | None = None) -> LoggedEvent:
+    return LoggedEvent(1, "x", rooms, b"{}", origin)
+
+
+def test_an_event_reaches_everybody_in_any_of_its_rooms_once() -> None:
+    registry = Registry()
+    ann, bob, eve = (subscriber(name, number) for number, name in enumerate(("ann", "bob", "eve")))
+    for who in (ann, bob, eve):
+        registry.add(who)
+    registry.join(ann, "one")
+    registry.join(ann, "two")
+    registry.join(bob, "two")
+    assert registry.audience(event("one", "two")) == [ann, bob]
+    assert registry.audience(event("three")) == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "left_out"),
+    [
+        (Origin(1, "ann"), True),
+        (Origin(2, "ann"), False),  # somebody else's socket is never silenced
+        (Origin(1, "nobody"), False),
+    ],
+)
+def test_only_the_acting_users_own_socket_is_left_out(origin: Origin, left_out: bool) -> None:
+    registry = Registry()
+    ann = subscriber("ann", 1)
+    registry.add(ann)
+    registry.join(ann, "room")
+    assert (ann not in registry.audience(event("room", origin=origin))) is left_out
+
+
+def test_the_two_indexes_mirror_each_other_through_any_sequence() -> None:
+    registry, dice = Registry(), random.Random(7)
+    everybody = [subscriber(f"s{number}", number % 3) for number in range(8)]
+    for who in everybody:
+        registry.add(who)
+    for _ in range(2000):
+        who, room = dice.choice(everybody), f"r{dice.randrange(5)}"
+        dice.choice([registry.join, registry.leave])(who, room)
+        if dice.random() < 0.05:
+            registry.remove(who)
+            registry.add(who)
+        seen = {(room, each.sid) for room, members in registry.members.items() for each in members}
+        assert seen == {(room, each.sid) for each in everybody for room in each.rooms}
+        assert all(registry.members.values()), "an empty room does not exist"
+    for who in everybody:
+        registry.remove(who)
+    assert not registry.members
+    assert not registry.users
+    assert not registry.subscribers
+
+
+async def connected(namespace: str = "/core") -> tuple[SocketIOServer, str]:
+    """A server with one client of a namespace, as python-socketio enters it."""
+    server = SocketIOServer(Registry(), send_buffer_limit=1 << 20, redis_url="", channel="")
+    server.eio.sockets["eio"] = SimpleNamespace(closing=False, closed=False)
+    sid = await server.manager.pre_connect("eio", namespace)
+    assert sid is not None
+    return server, sid
+
+
+async def test_a_client_passes_through_the_states_that_python_socketio_asks_for() -> None:
+    server, sid = await connected()
+    manager = server.manager
+    assert manager.is_pre_connected(sid, "/core")
+    assert not manager.is_connected(sid, "/core")
+    assert await manager.pre_connect("eio", "/core") is None, "a second CONNECT is refused"
+    assert await manager.connect(sid, "/core") == sid
+    assert manager.is_connected(sid, "/core")
+    assert not manager.is_connected(sid, "/events")
+    assert manager.sid_from_eio_sid("eio", "/core") == sid
+    assert manager.eio_sid_from_sid(sid, "/core") == "eio"
+    assert list(manager.get_namespaces()) == ["/core"]
+    assert manager.pre_disconnect(sid, "/core") == "eio"
+    assert not manager.is_connected(sid, "/core")
+    await manager.disconnect(sid, "/core")
+    assert list(manager.get_namespaces()) == []
+    assert not server.manager.registry.subscribers
+
+
+async def test_rooms_and_participants_as_python_socketio_sees_them() -> None:
+    server, sid = await connected()
+    manager = server.manager
+    await manager.connect(sid, "/core")
+    await server.enter_room(sid, "blue", namespace="/core")
+    assert server.rooms(sid, namespace="/core") == [sid, "blue"]
+    assert list(manager.get_participants("/core", "blue")) == [(sid, "eio")]
+    assert list(manager.get_participants("/core", sid)) == [(sid, "eio")]
+    assert list(manager.get_participants("/core", None)) == [(sid, "eio")]
+    assert list(manager.get_participants("/core", ["blue", "red", sid])) == [(sid, "eio")]
+    assert list(manager.get_participants("/events", "blue")) == []
+    await server.close_room("blue", namespace="/core")
+    assert server.rooms(sid, namespace="/core") == [sid]
+    with pytest.raises(ValueError, match="sid is not connected"):
+        manager.basic_enter_room("nobody", "/core", "blue")
+
+
+async def test_raw_sockets_share_the_rooms_but_not_the_namespaces() -> None:
+    server, sid = await connected()
+    await server.manager.connect(sid, "/core")
+    registry = server.manager.registry
+    raw = subscriber("raw", 1)
+    registry.add(raw)
+    registry.join(raw, "blue")
+    await server.enter_room(sid, "blue", namespace="/core")
+    assert len(registry.audience(event("blue"))) == 2
+    assert list(server.manager.get_participants("/core", "blue")) == [(sid, "eio")]
+
+
+async def test_a_client_that_dies_during_its_connect_handler_leaves_no_ghost() -> None:
+    server, sid = await connected()
+    told: list[str] = []
+    server.on("disconnect", lambda sid, reason: told.append(reason), namespace="/core")
+    await server.enter_room(sid, "blue", namespace="/core")
+    del server.eio.sockets["eio"]
+    await server.manager.connect(sid, "/core")
+    assert told == ["transport close"]
+    assert not server.manager.clients
+    assert not server.manager.registry.members
+
+
+async def test_frames_wait_for_the_connect_reply() -> None:
+    server, sid = await connected()
+    client = server.subscriber_of(sid)
+    written: list[object] = []
+
+    class Link:
+        def write(self, frame: object) -> bool:
+            written.append(frame)
+            return True
+
+    client.link = Link()  # type: ignore[assignment]
+    client.tell("early", {})
+    assert written == []
+    await server.manager.connect(sid, "/core")
+    client.tell("late", {})
+    assert [frame.data[:15] for frame in written] == ['2/core,["early"', '2/core,["late",']  # type: ignore[attr-defined]
+
+
+def test_the_hooks_that_are_overridden_still_exist() -> None:
+    """A new python-socketio that renames one of these would otherwise silently go its own way."""
+    for name in (
+        "pre_connect", "connect", "is_pre_connected", "is_connected", "sid_from_eio_sid", "eio_sid_from_sid",
+        "pre_disconnect", "basic_disconnect", "basic_enter_room", "basic_leave_room", "basic_close_room", "get_rooms",
+        "get_participants", "get_namespaces", "is_sid_room",
+    ):  # fmt: skip
+        assert hasattr(socketio.AsyncManager, name), name
+    assert hasattr(socketio.AsyncServer, "_engineio_server_class")

@@ -1,0 +1,88 @@
+"""Frames and the messages of the bell."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.delivery.bell import pack, unpack
+from server.delivery.wire import (
+    CORE_RAW,
+    CORE_SOCKETIO,
+    ITEMS_SOCKETIO,
+    RECORDS_RAW,
+    close_frame,
+    websocket_frame,
+)
+from server.events.event import CATALOGUE, ControlEvent, Origin
+from server.events.subscription import Subscription
+from server.store.log import LoggedEvent
+from tests.unit.doubles import unframe
+
+EVENT = LoggedEvent(9, "rows_deleted", ("core:table:5",), b'{"type":"rows_deleted","table_id":5}', Origin(1, "s"))
+PAGE = Subscription("table", {"table_id": "5"}, "core:table:5", 1, 5)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 70000])
+def test_a_frame_holds_its_payload_at_every_width_of_the_length(size: int) -> None:
+    frame = websocket_frame(b"x" * size)
+    assert frame[0] == 0x81
+    assert unframe(frame) == b"x" * size
+
+
+def test_a_close_frame_cuts_its_reason_between_characters() -> None:
+    frame = close_frame(4408, "ä" * 100)
+    assert frame[0] == 0x88
+    assert frame[1] == len(frame) - 2 <= 125
+    assert unframe(frame)[:2] == (4408).to_bytes(2, "big")
+    assert unframe(frame)[2:].decode() == "ä" * 61
+
+
+def test_every_wire_wraps_the_same_payload() -> None:
+    assert unframe(CORE_RAW.event(EVENT)) == EVENT.payload  # type: ignore[arg-type]
+    assert unframe(RECORDS_RAW.event(EVENT)) == EVENT.payload  # type: ignore[arg-type]
+    text = CORE_SOCKETIO.event(EVENT).encode()  # type: ignore[union-attr,call-arg]
+    assert text.startswith("42/core,")
+    assert json.loads(text.removeprefix("42/core,")) == ["rows_deleted", json.loads(EVENT.payload)]
+    item = LoggedEvent(1, "item-removed", ("items:workspace:1",), b'"abc"', None)
+    assert ITEMS_SOCKETIO.event(item).encode() == '42/events,["item-removed","abc"]'  # type: ignore[union-attr,call-arg]
+
+
+def test_the_end_of_a_subscription_echoes_what_the_client_sent() -> None:
+    assert json.loads(unframe(CORE_RAW.discard(PAGE))) == {  # type: ignore[arg-type]
+        "type": "page_discard",
+        "page": "table",
+        "parameters": {"table_id": "5"},
+    }
+    selected = Subscription("workspace", {"workspace": "id-as-sent"}, "items:workspace:1", 1)
+    assert ITEMS_SOCKETIO.discard(selected).encode() == '42/events,["workspace-deselected","id-as-sent"]'  # type: ignore[union-attr,call-arg]
+
+
+events = st.builds(
+    LoggedEvent,
+    st.integers(1, 2**40),
+    st.sampled_from(["rows_created", "item-updated"]),
+    st.lists(st.sampled_from(["core:table:1", "core:user:2"]), min_size=1).map(tuple),
+    st.binary(max_size=50),
+    st.none() | st.builds(Origin, st.integers(1, 9), st.text(max_size=9)),
+)
+
+
+@given(st.lists(events, min_size=1, max_size=5))
+def test_the_bell_carries_events_unchanged(sent: list[LoggedEvent]) -> None:
+    assert unpack(pack(sent)) == sent
+
+
+def test_the_bell_does_not_carry_what_is_too_large() -> None:
+    large = LoggedEvent(1, "x", ("core:table:1",), b"x" * (300 << 10), None)
+    assert unpack(pack([large])) == []
+
+
+def test_every_event_says_who_may_get_it_and_where_it_is_documented() -> None:
+    assert len(CATALOGUE) > 40
+    for name, event in CATALOGUE.items():
+        assert event.source, name
+        assert event.audience, name
+        assert event.__doc__ is not None
+        assert (event.audience == ("control",)) == issubclass(event, ControlEvent), name
