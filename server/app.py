@@ -129,7 +129,7 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
     server.register_namespace(CoreNamespace(server, tokens, admission, registry))
     server.attach(app)
     app[SOCKETIO] = server
-    app.router.add_get("/ws/core/", CoreSocket(tokens, admission, registry, limits))
+    app.router.add_get("/ws/core/", CoreSocket(tokens, admission, registry, limits).serve)
 
 
 def may_poll(settings: Settings) -> bool:

@@ -93,6 +93,45 @@ NO_FIELD = ErrorCode("ERROR_FIELD_DOES_NOT_EXIST", 404, "The requested field doe
 NO_ROW = ErrorCode("ERROR_ROW_DOES_NOT_EXIST", 404)
 NO_VIEW = ErrorCode("ERROR_VIEW_DOES_NOT_EXIST", 404, "The requested view does not exist.")
 PAGE_SIZE_LIMIT = ErrorCode("ERROR_PAGE_SIZE_LIMIT", 400)
+ORDER_BY_FIELD_NOT_FOUND = ErrorCode("ERROR_ORDER_BY_FIELD_NOT_FOUND", 400)
+ROW_IDS_NOT_UNIQUE = ErrorCode("ERROR_ROW_IDS_NOT_UNIQUE", 400)
+INVALID_TABLE_DATA = ErrorCode(
+    "ERROR_INVALID_INITIAL_TABLE_DATA",
+    400,
+    "The provided table data must at least contain one row and one column.",
+)
+TABLE_DATA_TOO_LONG = ErrorCode("ERROR_INITIAL_TABLE_DATA_LIMIT_EXCEEDED", 400)
+DUPLICATE_HEADER = ErrorCode(
+    "ERROR_INITIAL_TABLE_DATA_HAS_DUPLICATE_NAMES",
+    400,
+    "Field names must be unique in Baserow per table however the initial table data provided contains duplicate field"
+    " names, please make them unique and try again.",
+)
+RESERVED_FIELD_NAME = ErrorCode(
+    "ERROR_RESERVED_BASEROW_FIELD_NAME",
+    400,
+    "The field names id,order are reserved and cannot and cannot be used for a user created field, please choose"
+    " different field name.",
+)
+BLANK_FIELD_NAME = ErrorCode(
+    "ERROR_INVALID_BASEROW_FIELD_NAME", 400, "Fields must not be blank or only consist of whitespace."
+)
+LONG_FIELD_NAME = ErrorCode(
+    "ERROR_MAX_FIELD_NAME_LENGTH_EXCEEDED", 400, "You cannot set a field name longer than 255 characters."
+)
+FIELD_NAME_TAKEN = ErrorCode(
+    "ERROR_FIELD_WITH_SAME_NAME_ALREADY_EXISTS",
+    400,
+    "You cannot have two fields with the same name in the same table, please choose a unique name for each field.",
+)
+TOO_MANY_FIELDS = ErrorCode("ERROR_MAX_FIELD_COUNT_EXCEEDED", 400)
+PRIMARY_FIELD_STAYS = ErrorCode("ERROR_CANNOT_DELETE_PRIMARY_FIELD", 400)
+FIELD_NOT_IN_TABLE = ErrorCode(
+    "ERROR_FIELD_NOT_IN_TABLE", 400, "The provided field does not belong in the related table."
+)
+ALREADY_PRIMARY = ErrorCode(
+    "ERROR_FIELD_IS_ALREADY_PRIMARY", 400, "The provided field is already the primary field."
+)
 
 NO_PROJECT = ErrorCode("ERROR_PROJECT_DOES_NOT_EXIST", 404, "The requested project does not exist.")
 NO_ENDPOINT = ErrorCode("ERROR_ENDPOINT_DOES_NOT_EXIST", 404, "The requested endpoint does not exist.")

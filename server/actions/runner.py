@@ -20,9 +20,7 @@ class Runner:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    async def act(
-        self, who: Credentials, action: Action[P, T], *args: P.args, **kw: P.kwargs
-    ) -> T:
+    async def act(self, who: Credentials, action: Action[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Runs an action in one writing transaction; its events are told when it has committed."""
 
         def run(tx: Transaction) -> T:
@@ -30,9 +28,7 @@ class Runner:
 
         return await self.store.write(run)
 
-    async def look(
-        self, who: Credentials, query: Action[P, T], *args: P.args, **kw: P.kwargs
-    ) -> T:
+    async def look(self, who: Credentials, query: Action[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Runs a query in one snapshot."""
 
         def run(tx: Transaction) -> T:
@@ -40,9 +36,7 @@ class Runner:
 
         return await self.store.read(run)
 
-    async def look_at(
-        self, who: Credentials, query: Action[P, T], *args: P.args, **kw: P.kwargs
-    ) -> tuple[T, int]:
+    async def look_at(self, who: Credentials, query: Action[P, T], *args: P.args, **kw: P.kwargs) -> tuple[T, int]:
         """As `look`, with the log position of the snapshot."""
 
         def run(tx: Transaction) -> tuple[T, int]:

@@ -82,9 +82,7 @@ def full(workspace: Workspace, member: Membership, users: list[shapes.Member], *
 def list_workspaces(tx: Transaction, actor: Actor) -> list[dict[str, Any]]:
     """The actor's workspaces in the actor's own order."""
     members = list(
-        Membership.select()
-        .where(Membership.user_id == actor.id)
-        .order_by(Membership.order, Membership.workspace_id)
+        Membership.select().where(Membership.user_id == actor.id).order_by(Membership.order, Membership.workspace_id)
     )
     ids = [member.workspace_id for member in members]
     found = {each.id: each for each in Workspace.select().where(Workspace.id.in_(ids), ~Workspace.trashed)}

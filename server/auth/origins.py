@@ -1,8 +1,13 @@
-"""Web origins: which page may call what. Pure: headers and lists in, verdicts out."""
+"""Web origins: which page may call what. Pure: headers and lists in, verdicts out.
+
+Invariant: where a cookie is the credential, only a page of the server's own origin, or of one listed by name, may act
+with it; `*` admits pages that bring a token of their own, never those that only have the cookie.
+"""
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -33,14 +38,44 @@ def _host(parts: SplitResult) -> str:
     return host if len(host) <= 253 and _HOST.fullmatch(host) else ""
 
 
-def is_listed(origin: str | None, listed: Sequence[str]) -> bool:
-    """True when the Origin header names one of the listed, normalised origins."""
-    return origin is not None and normalise_origin(origin) in listed
+def is_listed(origin: str | None, listed: Collection[str]) -> bool:
+    """True when the Origin header names one of the listed origins; `*` names none."""
+    found = normalise_origin(origin) if origin is not None else None
+    return found is not None and found in {normalise_origin(each) for each in listed}
 
 
-def is_admitted(origin: str | None, listed: Sequence[str], deny_no_origin: bool) -> bool:
+def is_admitted(origin: str | None, listed: Collection[str], deny_no_origin: bool) -> bool:
     """Whether a project of the records API serves a request with this Origin header: an empty list admits every
     origin; a request without one, such as a server's, is admitted unless `deny_no_origin`."""
     if origin is None:
         return not deny_no_origin
     return not listed or is_listed(origin, listed)
+
+
+def is_own(origin: str, host: str, public_url: str = "") -> bool:
+    """True for a page of this server: at its public address, else at the host of the request (either scheme, since
+    a router in front may have taken the encryption off)."""
+    found = normalise_origin(origin)
+    if found is None:
+        return False
+    if public_url:
+        return found == origin_of(public_url)
+    return found in (normalise_origin(f"http://{host}"), normalise_origin(f"https://{host}"))
+
+
+def origin_of(url: str) -> str | None:
+    """The origin of a page's address."""
+    parts = urlsplit(url)
+    return normalise_origin(f"{parts.scheme}://{parts.netloc}")
+
+
+@dataclass(frozen=True, slots=True)
+class OriginRules:
+    """The rules with the settings they need."""
+
+    public_url: str
+    allowed: frozenset[str]
+
+    def may_use_cookie(self, origin: str | None, host: str) -> bool:
+        """True where a request or socket with this Origin header may act with nothing but a cookie."""
+        return origin is not None and (is_own(origin, host, self.public_url) or is_listed(origin, self.allowed))

@@ -46,7 +46,7 @@ def create_user(
             staff=staff,
         )
 
-    account = with_tools(settings, enter)
+    account = with_tools(settings, enter, refused=f"there is an account for {email} already")
     typer.echo(f"made account {account.id} for {account.email}")
 
 
@@ -59,7 +59,7 @@ def token(email: Annotated[str, typer.Argument(help="The account's e-mail addres
         account = await tools.store.read(accounts.find_account, user_id)
         return tools.tokens.access(account.id, account.valid_from)
 
-    typer.echo(with_tools(settings, issue))
+    typer.echo(with_tools(settings, issue, refused=f"there is no account for {email} that may log in"))
 
 
 def enter_user(
@@ -74,8 +74,8 @@ def enter_user(
     return account
 
 
-def with_tools(settings: Settings, work: Callable[[Tools], Awaitable[T]]) -> T:
-    """Runs something on the database of the settings; ends the command with a clear word when it is refused."""
+def with_tools(settings: Settings, work: Callable[[Tools], Awaitable[T]], *, refused: str) -> T:
+    """Runs something on the database of the settings; ends the command with the word `refused` when it is."""
 
     async def run() -> T:
         tools = open_tools(settings)
@@ -87,7 +87,7 @@ def with_tools(settings: Settings, work: Callable[[Tools], Awaitable[T]]) -> T:
     prepare(settings)
     try:
         return asyncio.run(run())
-    except Refused as error:
-        fail(str(error), 1)
+    except Refused:
+        fail(refused, 1)
     except Unavailable as error:
         fail(f"the database cannot be reached: {error}", UNAVAILABLE)

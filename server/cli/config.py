@@ -1,6 +1,7 @@
 """`config`: every setting with its documentation; `docs/settings.md` is written by it."""
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
@@ -12,6 +13,7 @@ from server import logs
 from server.cli.environment import fail
 from server.settings import Settings, SettingsError, env_name
 
+WIDTH = 200  # columns of the table where there is no terminal
 HEAD = """# Settings
 
 Read once, at start-up, from the environment; an empty variable counts as not set. `python -m server config` prints
@@ -38,11 +40,10 @@ def config(
     if markdown:
         typer.echo(page(), nl=False)
         return
-    table = Table(*(column for column in ("variable", "type", "default", "unit", "value", "meaning")))
+    table = Table("variable", "type", "default", "unit", "value", "meaning")
     for entry in entries(current()):
         table.add_row(*entry)
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 200)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 
 def current() -> Settings:

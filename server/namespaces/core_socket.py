@@ -34,7 +34,7 @@ class CoreSocket:
         self.registry = registry
         self.limits = limits
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         if not web.WebSocketResponse().can_prepare(request).ok:
             raise web.HTTPNotFound
         link = await accept(request, self.limits)

@@ -20,6 +20,7 @@ from server.rest.context import (
     read_json,
     respond,
 )
+from server.rest.failures import FlatRefusal
 from server.rest.schema_types import Boolean, Char, Choice, Email, Language, Password
 from server.rest.schemas import Body, InvalidBody, ListOf
 
@@ -92,9 +93,7 @@ async def read_flat(request: web.Request, model: type[Body]) -> Any:
     try:
         return model.read(await read_json(request))
     except InvalidBody as error:
-        raise web.HTTPBadRequest(
-            body=respond(error.plain()).body, content_type="application/json"
-        ) from None
+        raise FlatRefusal(error) from None
 
 
 @routes.post("/api/user/")

@@ -74,16 +74,12 @@ def credentials(request: web.Request) -> Credentials:
     return known
 
 
-async def act(
-    request: web.Request, action: Action[P, T], *args: P.args, **kwargs: P.kwargs
-) -> T:
+async def act(request: web.Request, action: Action[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Runs an action for the request's actor."""
     return await request.app[RUNNER].act(credentials(request), action, *args, **kwargs)
 
 
-async def look(
-    request: web.Request, query: Action[P, T], *args: P.args, **kwargs: P.kwargs
-) -> T:
+async def look(request: web.Request, query: Action[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Runs a query for the request's actor."""
     return await request.app[RUNNER].look(credentials(request), query, *args, **kwargs)
 
@@ -95,14 +91,21 @@ class UnsupportedMediaType(Exception):
         super().__init__(f'Unsupported media type "{content_type}" in request.')
 
 
-async def read_json(request: web.Request) -> Any:
-    """The body as a JSON value; forms are taken too. Raises UnsupportedMediaType or UnreadableBody."""
+async def read_json(request: web.Request, *, exact: bool = False) -> Any:
+    """The body as a JSON value, its fractions as Decimal when `exact`; forms are taken too. Raises
+    UnsupportedMediaType or UnreadableBody."""
     raw = await request.read()
     if request.content_type == FORM_TYPE:
         return parse_form(raw)
     if request.content_type != JSON_TYPE and (raw or "Content-Type" in request.headers):
         raise UnsupportedMediaType(request.headers.get("Content-Type", request.content_type))
-    return parse_json(raw)
+    return parse_json(raw, exact=exact)
+
+
+async def read_exact_json(request: web.Request) -> Any:
+    """The body of a request that carries cells; the actor's token is looked at first."""
+    credentials(request)
+    return await read_json(request, exact=True)
 
 
 async def read_body(request: web.Request, model: type[B]) -> B:

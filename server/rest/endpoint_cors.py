@@ -13,10 +13,12 @@ from server.rest.context import RUNNER
 from server.rest.failures import render_failures
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-ALLOWED_METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
-ALLOWED_HEADERS = "authorization, content-type, accept"  # not x-master-key: it is for servers
+PREFLIGHT = {
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "authorization, content-type, accept",  # not x-master-key: it is for servers
+    hdrs.ACCESS_CONTROL_MAX_AGE: "600",  # seconds: origins may change
+}
 EXPOSED_HEADERS = "Authorization, Stream-Offset, Retry-After, X-Request-Id"
-MAX_AGE = "600"  # seconds: origins may change
 
 
 def cors_headers(origin: str, listed: Sequence[str]) -> dict[str, str]:

@@ -12,15 +12,24 @@ from aiohttp import web
 
 from server.errors import BAD_AUTHORIZATION, INVALID_ACCESS_TOKEN, Refused, Unavailable
 from server.rest.context import UnsupportedMediaType, respond
+from server.rest.schemas import InvalidBody
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RECORDS = ("/api/1/ce/", "/api/projects/", "/api/endpoints/")
-ITEMS = (
-    "/authenticate/", "/clients", "/workspaces", "/collections", "/apply_template", "/workflows", "/columns",
-    "/field_types", "/fields", "/items", "/values", "/comments", "/webhooks",
-)  # fmt: skip
+ITEMS = {
+    "authenticate", "clients", "workspaces", "collections", "apply_template", "workflows", "columns",
+    "field_types", "fields", "items", "values", "comments", "webhooks",
+}  # fmt: skip
 RETRY_AFTER = "1"  # seconds
 logger = logging.getLogger(__name__)
+
+
+class FlatRefusal(Exception):
+    """An invalid body whose answer is `{field: [text]}` and nothing else, as that of the token endpoints is."""
+
+    def __init__(self, cause: InvalidBody) -> None:
+        super().__init__(str(cause))
+        self.body = cause.plain()
 
 
 def is_records(path: str) -> bool:
@@ -28,7 +37,7 @@ def is_records(path: str) -> bool:
 
 
 def is_items(path: str) -> bool:
-    return path.startswith(ITEMS)
+    return path[1:].partition("/")[0] in ITEMS
 
 
 def render(request: web.Request, status: int, code: str, detail: Any, **headers: str) -> web.Response:
@@ -94,6 +103,8 @@ async def render_failures(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     except Refused as error:
         return refusal(request, error)
+    except FlatRefusal as error:
+        return respond(error.body, 400)
     except UnsupportedMediaType as error:
         return render(request, 415, "", str(error))
     except Unavailable as error:

@@ -55,9 +55,7 @@ async def get_invitation(request: web.Request) -> web.Response:
 async def update_invitation(request: web.Request) -> web.Response:
     body = await read_body(request, InvitationChanges)
     number = path_id(request, "invitation_id")
-    changed = await act(
-        request, invitations.update_invitation, invitation_id=number, permissions=body.permissions
-    )
+    changed = await act(request, invitations.update_invitation, invitation_id=number, permissions=body.permissions)
     return respond(changed)
 
 

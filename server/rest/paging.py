@@ -1,8 +1,10 @@
-"""Pages addressed by `limit` and `offset`, with the links to their neighbours as the original writes them."""
+"""Pages by `limit` and `offset` or by number, with the links to their neighbours as the original writes them."""
 
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
+
+from multidict import MultiMapping
 
 
 def number(text: str | None, default: int) -> int:
@@ -28,4 +30,20 @@ def page_links(address: str, query: Mapping[str, str], count: int, limit: int, o
     return {
         "next": link(offset + limit) if offset + limit < count else None,
         "previous": link(max(offset - limit, 0)) if offset > 0 else None,
+    }
+
+
+def numbered_links(address: str, query: MultiMapping[str], count: int, page: int, size: int) -> dict[str, Any]:
+    """The same for pages addressed by `page`, counted from 1; the first one is not named in links."""
+
+    def link(number: int) -> str:
+        changed = {key: query.getall(key) for key in query}
+        changed["page"] = [str(number)]
+        if number == 1:
+            del changed["page"]
+        return f"{address}?{urlencode(sorted(changed.items()), doseq=True)}".removesuffix("?")
+
+    return {
+        "next": link(page + 1) if page * size < count else None,
+        "previous": link(page - 1) if page > 1 else None,
     }

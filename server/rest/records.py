@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from server.actions import records
 from server.errors import ORIGIN_REFUSED, Refused
 from server.rest.context import JSON_TYPE, RUNNER, respond
-from server.rest.endpoint_cors import ALLOWED_HEADERS, ALLOWED_METHODS, MAX_AGE, permission, shared
+from server.rest.endpoint_cors import PREFLIGHT, permission, shared
 from server.rest.record_requests import (
     is_true,
     one_unique_id,
@@ -87,16 +87,12 @@ async def delete_record(request: web.Request) -> web.Response:
 
 
 @routes.options(PATH)
+@shared
 async def preflight(request: web.Request) -> web.Response:
     """Tells a page whether it may send its request; the request itself is checked when it comes."""
-    headers = await permission(request)
-    if hdrs.ORIGIN in request.headers and hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in headers:
+    if hdrs.ORIGIN in request.headers and hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in await permission(request):
         raise Refused(ORIGIN_REFUSED)
-    response = web.Response(status=204, headers=headers)
-    response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = ALLOWED_METHODS
-    response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ALLOWED_HEADERS
-    response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = MAX_AGE
-    return response
+    return web.Response(status=204, headers=PREFLIGHT)
 
 
 def part(envelope: records.Envelope, data_only: bool) -> Any:

@@ -1,6 +1,28 @@
 """All resources: the one list of route tables that the application serves."""
 
-from server.rest import accounts, endpoints, health, invitations, notifications, projects, records, workspaces
+from server.rest import (
+    accounts,
+    applications,
+    authenticate,
+    collections,
+    columns,
+    endpoints,
+    fields,
+    health,
+    invitations,
+    item_workspaces,
+    items,
+    jobs,
+    notifications,
+    projects,
+    records,
+    row_batches,
+    rows,
+    tables,
+    views,
+    workflows,
+    workspaces,
+)
 
 ALL = (
     health.routes,
@@ -8,7 +30,20 @@ ALL = (
     workspaces.routes,
     invitations.routes,
     notifications.routes,
+    applications.routes,
+    tables.routes,
+    fields.routes,
+    rows.routes,
+    row_batches.routes,
+    views.routes,
+    jobs.routes,
     projects.routes,
     endpoints.routes,
     records.routes,
+    authenticate.routes,
+    item_workspaces.routes,
+    collections.routes,
+    workflows.routes,
+    columns.routes,
+    items.routes,
 )

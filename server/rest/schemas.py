@@ -10,6 +10,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import parse_qsl
 
@@ -196,14 +197,15 @@ def _kind(info: FieldInfo) -> Kind | None:
     return next((each for each in info.metadata if isinstance(each, Kind)), None)
 
 
-def parse_json(raw: bytes, max_depth: int = MAX_DEPTH) -> Any:
+def parse_json(raw: bytes, max_depth: int = MAX_DEPTH, *, exact: bool = False) -> Any:
     """The value of a JSON text in UTF-8; no bytes at all count as `{}`, as recorded.
 
-    Of repeated keys the last wins; integers keep every digit. Raises `UnreadableBody` for what is not JSON, for NaN,
-    infinities, lone surrogates and more than `max_depth` nested lists and objects.
+    Of repeated keys the last wins; integers keep every digit; so do fractions, as Decimal, when `exact`. Raises
+    `UnreadableBody` for what is not JSON, for NaN, infinities, lone surrogates and more than `max_depth` nested lists
+    and objects.
     """
     try:
-        return _parse(raw, max_depth) if raw else {}
+        return _parse(raw, max_depth, exact) if raw else {}
     except RecursionError:
         text = f"Nested more than {max_depth} levels deep"
     except UnicodeEncodeError:
@@ -213,24 +215,26 @@ def parse_json(raw: bytes, max_depth: int = MAX_DEPTH) -> Any:
     raise UnreadableBody(f"JSON parse error - {text}")
 
 
-def _parse(raw: bytes, max_depth: int) -> Any:
+def _parse(raw: bytes, max_depth: int, exact: bool) -> Any:
     """By orjson; what it refuses or rounds by the standard parser, whose words the original answers with."""
     with suppress(orjson.JSONDecodeError):
         value = orjson.loads(raw)
-        if not _survey(value, max_depth):
+        if not _survey(value, max_depth, exact):
             return value
-    value = json.loads(raw.decode())
+    value = json.loads(raw.decode(), parse_float=Decimal if exact else None)
     _survey(value, max_depth)
-    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # raises for lone surrogates, NaN and infinities
+    # raises for lone surrogates, NaN and infinities
+    json.dumps(value, ensure_ascii=False, allow_nan=False, default=str).encode()
     return value
 
 
-def _survey(value: object, max_depth: int) -> bool:
-    """Whether a float is as large as an integer that orjson rounds. Raises RecursionError when nested too deeply."""
+def _survey(value: object, max_depth: int, exact: bool = False) -> bool:
+    """Whether a float (when `exact`: any) is as large as an integer that orjson rounds. Raises RecursionError when
+    nested too deeply."""
     level: list[Any] = [value] if type(value) in _SURVEYED else []
     rounded = False
     for _ in range(max_depth + 1):
-        rounded = rounded or any(type(each) is float and abs(each) > INT64_MAX for each in level)
+        rounded = rounded or any(type(each) is float and (exact or abs(each) > INT64_MAX) for each in level)
         groups = [each.values() if type(each) is dict else each for each in level if type(each) is not float]
         if not groups:
             return rounded

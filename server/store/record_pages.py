@@ -23,8 +23,11 @@ def page_size(db: Database, endpoint_id: int, limit: int, offset: int) -> int:
 def page_of(db: Database, endpoint_id: int, limit: int, offset: int, *, data_only: bool) -> bytes:
     """The JSON array of a page of an endpoint's records, oldest first; `data_only` leaves out the envelopes."""
     shown = "data" if data_only else ENVELOPE
+    postgres = isinstance(db, PostgresqlDatabase)
     # SQLite before 3.44 has no ORDER BY in aggregates; it reads an ordered subquery with a LIMIT in its order
-    joined = "string_agg(shown, ',' ORDER BY id)" if isinstance(db, PostgresqlDatabase) else "group_concat(shown, ',')"
-    sql = f"SELECT {joined} FROM (SELECT id, {shown} AS shown {PAGE.format(db.param)}) page"
-    text = db.execute_sql(sql, (endpoint_id, limit, offset)).fetchone()[0]
-    return b"[" + (text or "").encode() + b"]"
+    joined = "string_agg(shown, ',' ORDER BY id)" if postgres else "group_concat(shown, ',')"
+    array = f"'[' || coalesce({joined}, '') || ']'"
+    chosen = array if postgres else f"CAST({array} AS BLOB)"  # bytes as they lie; PostgreSQL would send them as hex
+    sql = f"SELECT {chosen} FROM (SELECT id, {shown} AS shown {PAGE.format(db.param)}) page"
+    found: str | bytes = db.execute_sql(sql, (endpoint_id, limit, offset)).fetchone()[0]
+    return found if isinstance(found, bytes) else found.encode()

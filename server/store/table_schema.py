@@ -73,9 +73,7 @@ class TableSchema:
 
 def column_of(field: TableField) -> FieldColumn:
     """A stored field as rows need it."""
-    return FieldColumn(
-        field.id, f"field_{field.id}", field.name, FIELD_TYPES[field.type], field.options, field.primary
-    )
+    return FieldColumn(field.id, f"field_{field.id}", field.name, FIELD_TYPES[field.type], field.options, field.primary)
 
 
 def schema_of(table_id: int, version: int, fields: Iterable[TableField]) -> TableSchema:

@@ -79,9 +79,7 @@ def _insert(tx: Transaction, schema: TableSchema, rows: Sequence[Row]) -> dict[f
         ]
     columns = ", ".join(['"order"', "trashed", "created_on", *(field.key for field in schema.fields)])
     group = f"({marks(len(schema.fields) + 3)})"
-    statement = (
-        f"INSERT INTO {schema.source} ({columns}) VALUES {', '.join([group] * len(rows))} RETURNING id, \"order\""
-    )
+    statement = f'INSERT INTO {schema.source} ({columns}) VALUES {", ".join([group] * len(rows))} RETURNING id, "order"'
     return {place: row_id for row_id, place in run(tx, statement, values).fetchall()}
 
 

@@ -102,36 +102,49 @@ async def test_a_socket_returns_after_a_change_with_the_new_key(endpoint: Runnin
     assert await back.next() == {"type": "POST", "record": made}
 
 
+PREFLIGHT = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
+
+
 @pytest.mark.parametrize(
-    ("settings", "origin", "status", "allowed", "credentials"),
+    ("settings", "origin", "allowed", "credentials", "vary"),
     [
-        ({}, None, 200, None, None),
-        ({}, OTHER, 200, "*", None),
-        ({"origins": [PAGE]}, PAGE, 200, PAGE, "true"),
-        ({"origins": [PAGE]}, None, 200, None, None),
-        ({"origins": [PAGE]}, OTHER, 403, None, None),
-        ({"origins": [PAGE], "deny_no_origin": True}, None, 403, None, None),
-        ({"deny_no_origin": True}, OTHER, 200, "*", None),
+        ({}, OTHER, "*", None, None),
+        ({"deny_no_origin": True}, OTHER, "*", None, None),
+        ({"origins": [PAGE]}, PAGE, PAGE, "true", "Origin"),
+        ({"origins": [PAGE], "deny_no_origin": True}, PAGE, PAGE, "true", "Origin"),
     ],
 )
-async def test_cross_origin_answers(
-    server: Server, settings: Any, origin: str | None, status: int, allowed: str | None, credentials: str | None
+async def test_pages_that_are_served(
+    server: Server, settings: Any, origin: str, allowed: str, credentials: str | None, vary: str | None
 ) -> None:
     endpoint = await running_endpoint(server, **settings)
-    headers = {"Origin": origin} if origin else {}
-    answers = [await endpoint.call("GET", headers=headers)]
-    if origin is not None:
-        ask = headers | {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
-        answers.append(await endpoint.call("OPTIONS", headers=ask, key=None))
-        assert answers[1].status == (204 if status == 200 else status)
-        if status == 200:
-            assert "PUT" in answers[1].headers["Access-Control-Allow-Methods"]
-            assert "content-type" in answers[1].headers["Access-Control-Allow-Headers"]
-    assert answers[0].status == status
-    for answer in answers:
-        assert answer.headers.get("Access-Control-Allow-Origin") == allowed
-        assert answer.headers.get("Access-Control-Allow-Credentials") == credentials
-        assert (answer.headers.get("Vary") == "Origin") is (origin is not None and "origins" in settings)
+    ask = await endpoint.call("OPTIONS", headers={"Origin": origin} | PREFLIGHT, key=None)
+    assert ask.status == 204 and "PUT" in ask.headers["Access-Control-Allow-Methods"]
+    assert "content-type" in ask.headers["Access-Control-Allow-Headers"]
+    answer = await endpoint.call("GET", headers={"Origin": origin})
+    assert answer.status == 200
+    for each in (ask, answer):
+        assert each.headers["Access-Control-Allow-Origin"] == allowed
+        assert each.headers.get("Access-Control-Allow-Credentials") == credentials
+        assert each.headers.get("Vary") == vary
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
+async def test_a_page_that_is_refused_gets_no_credentials(server: Server, method: str) -> None:
+    endpoint = await running_endpoint(server, origins=[PAGE])
+    answer = await endpoint.call(method, 1, headers={"Origin": OTHER} | PREFLIGHT)
+    assert (answer.status, answer.body["error"]["message"]) == (403, "The origin is not allowed.")
+    assert answer.headers.get("Access-Control-Allow-Origin") not in (OTHER, PAGE)
+    assert "Access-Control-Allow-Credentials" not in answer.headers and answer.headers["Vary"] == "Origin"
+    assert await endpoint.ok("GET") == []
+
+
+async def test_clients_without_an_origin_are_served_unless_denied(server: Server) -> None:
+    endpoint = await running_endpoint(server, origins=[PAGE])
+    answer = await endpoint.call("GET")
+    assert answer.status == 200 and "Access-Control-Allow-Origin" not in answer.headers
+    await endpoint.manage("PATCH", f"/api/projects/{endpoint.project['id']}/", {"deny_no_origin": True})
+    assert (await endpoint.call("GET")).status == 403
 
 
 async def test_refusals_can_be_read_by_the_page(server: Server) -> None:

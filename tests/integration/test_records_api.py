@@ -72,10 +72,15 @@ async def test_writes_answer_data_only_and_tell_the_envelope(endpoint: RunningEn
     told = [await socket.next() for _ in range(3)]
     assert [message["type"] for message in told] == ["POST", "PUT", "DELETE"]
     assert told[0]["record"] == made
-    assert told[1]["record"] == told[2]["record"] == made | {
-        "data": [2],
-        "updatedAt": told[1]["record"]["updatedAt"],
-    }
+    assert (
+        told[1]["record"]
+        == told[2]["record"]
+        == made
+        | {
+            "data": [2],
+            "updatedAt": told[1]["record"]["updatedAt"],
+        }
+    )
 
 
 @pytest.mark.parametrize(

@@ -164,12 +164,14 @@ class Child:
     def pause(self) -> None:
         """Stop every process of it in its tracks; peers see silence, not an end."""
         for process in self._family():  # the leader first: it cannot start another one meanwhile
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may end by itself meanwhile
+                process.suspend()
 
     def resume(self) -> None:
         """Let a paused child go on."""
         for process in reversed(self._family()):
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def terminate(self, timeout: float = 15) -> int:
         """Ask it to end, then make it end; returns the exit status once nothing of it is left."""

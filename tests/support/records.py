@@ -1,6 +1,7 @@
 """An endpoint of the records API for tests: its project, requests to it and sockets on it."""
 
 import asyncio
+import io
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +30,18 @@ class RunningEndpoint:
         return f"/api/1/ce/{quote(name or self.shown['name'])}?{urlencode(pairs, doseq=True)}"
 
     async def call(
-        self, method: str, body: Any = None, *, raw: bytes | None = None, headers: dict[str, str] | None = None, **query: Any
+        self,
+        method: str,
+        body: Any = None,
+        *,
+        raw: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        **query: Any,
     ) -> Answer:
         """One request; `raw` is sent as it is, with `Content-Type: application/json` unless the headers differ."""
-        data = raw if raw is not None or method not in ("POST", "PUT") else json.dumps(body).encode()
-        kinds = {"Content-Type": "application/json"} if data is not None else {}
+        text = raw if raw is not None or method not in ("POST", "PUT") else json.dumps(body).encode()
+        kinds = {"Content-Type": "application/json"} if text is not None else {}
+        data = io.BytesIO(text) if text else text
         return await self.server.request(method, self.path(**query), data=data, headers=kinds | (headers or {}))
 
     async def ok(self, method: str, body: Any = None, **more: Any) -> Any:
@@ -51,7 +59,7 @@ class RunningEndpoint:
         before = self.watchers()
         socket = await self.socket(**more)
         async with asyncio.timeout(PATIENCE):
-            while self.watchers() == before and socket.closed is None:
+            while self.watchers() == before and socket.closed is None:  # noqa: ASYNC110
                 await asyncio.sleep(TICK)
         assert socket.closed is None, socket.closed
         return socket

@@ -223,8 +223,8 @@ SCHEMA = """
         updated_at TIMESTAMP NOT NULL
     );
     CREATE INDEX item_workspace_id ON item (workspace_id);
-    CREATE INDEX item_collection_id ON item (collection_id);
-    CREATE INDEX item_column_id ON item (column_id);
+    CREATE INDEX item_column_id_deleted_created_at_id ON item (column_id, deleted, created_at, id);
+    CREATE INDEX item_collection_id_deleted_created_at_id ON item (collection_id, deleted, created_at, id);
     CREATE TABLE record_project (
         id {id},
         workspace_id INTEGER NOT NULL,

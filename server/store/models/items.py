@@ -64,8 +64,8 @@ class Item(Record):
 
     id = CharField(36, primary_key=True, default=new_id)
     workspace_id = IntegerField(index=True)
-    collection_id = CharField(36, index=True)
-    column_id = CharField(36, index=True)
+    collection_id = CharField(36)
+    column_id = CharField(36)
     name = CharField(255)
     error = TextField(null=True)
     state = CharField(64, default="uploaded")
@@ -81,3 +81,7 @@ class Item(Record):
 
     class Meta:
         table_name = "item"
+        indexes = (
+            (("column_id", "deleted", "created_at", "id"), False),  # also counts the items of a column
+            (("collection_id", "deleted", "created_at", "id"), False),
+        )

@@ -1,0 +1,59 @@
+"""Collections of a workspace (contract items.md)."""
+
+from typing import Any
+
+from server.actions.boards import enter, find_workspace, look_at, readable
+from server.actions.columns import remove_columns
+from server.actions.item_shapes import Shown, show_collection
+from server.auth.actors import Actor
+from server.auth.permissions import enter_workspace
+from server.encoding import now
+from server.store.models import Collection, Column, Workflow, Workspace
+from server.store.transaction import Transaction
+
+
+def by_workspace(found: dict[int, Workspace]) -> dict[int, list[Shown]]:
+    """The collections of several workspaces, oldest first."""
+    shown: dict[int, list[Shown]] = {number: [] for number in found}
+    query = Collection.select().where(Collection.workspace_id.in_(list(found)))
+    for each in query.order_by(Collection.created_at, Collection.id):
+        shown[each.workspace_id].append(show_collection(each, found[each.workspace_id].uuid))
+    return shown
+
+
+def list_collections(tx: Transaction, actor: Actor, *, workspace_id: str | None) -> list[Shown]:
+    """The collections of one workspace, or of all of the actor's."""
+    return [each for some in by_workspace(readable(actor, workspace_id)).values() for each in some]
+
+
+def get_collection(tx: Transaction, actor: Actor, *, collection_id: str) -> Shown:
+    collection, workspace = look_at(actor, Collection, collection_id)
+    return show_collection(collection, workspace.uuid)
+
+
+def create_collection(
+    tx: Transaction, actor: Actor, *, workspace_id: str, name: str, settings: dict[str, Any]
+) -> Shown:
+    """Makes an empty collection; it has no event."""
+    workspace = enter_workspace(tx, actor, find_workspace(workspace_id).id)
+    collection = Collection.create(workspace_id=workspace.id, name=name, settings=settings)
+    return show_collection(collection, workspace.uuid)
+
+
+def update_collection(tx: Transaction, actor: Actor, *, collection_id: str, changes: dict[str, Any]) -> Shown:
+    """Changes `name` or `settings`; it has no event."""
+    collection, workspace = enter(tx, actor, Collection, collection_id)
+    for name, value in (changes | {"updated_at": now()}).items():
+        setattr(collection, name, value)
+    collection.save(only=[*changes, "updated_at"])
+    return show_collection(collection, workspace.uuid)
+
+
+def delete_collection(tx: Transaction, actor: Actor, *, collection_id: str) -> None:
+    """Deletes a collection with its workflows; each of their items is removed first."""
+    collection, _ = enter(tx, actor, Collection, collection_id)
+    workflows = Workflow.select(Workflow.id).where(Workflow.collection_id == collection.id)
+    columns = Column.select().where(Column.workflow_id.in_(workflows)).order_by(Column.workflow_id, Column.index)
+    remove_columns(tx, actor, list(columns))
+    Workflow.delete().where(Workflow.collection_id == collection.id).execute()
+    collection.delete_instance()

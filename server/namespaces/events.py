@@ -1,0 +1,154 @@
+"""Namespace `/events`: the items of one selected workspace (contract items.md, Socket.IO).
+
+Invariants: a socket selects at most one workspace; between the check of a membership and the join lies no change of
+entitlement, and the join happens in the turn of the event loop that answers it; nothing that a client sends raises.
+"""
+
+import asyncio
+import time
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+import socketio
+
+from server.actions.item_workspaces import SELECTED, find_selection, find_user
+from server.actions.runner import Runner
+from server.auth.actors import Credentials
+from server.auth.origins import OriginRules
+from server.auth.tokens import Tokens
+from server.delivery.entitlements import close
+from server.delivery.relay import Relay
+from server.delivery.rooms import Registry
+from server.delivery.socketio_server import SocketIOServer
+from server.delivery.subscribers import Subscriber
+from server.errors import CloseCode, Refused, Unavailable
+from server.namespaces.handshake import bare
+
+NAME = "/events"
+COOKIE = "access_token"
+UNAUTHORIZED = "Unauthorized"  # python-socketio makes {"message": …} of it
+UNAVAILABLE = "The server cannot look this up just now."
+
+
+class EventsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
+    """Selecting a workspace, and the end of a socket whose token expires."""
+
+    def __init__(
+        self,
+        server: SocketIOServer,
+        registry: Registry,
+        relay: Relay,
+        runner: Runner,
+        tokens: Tokens,
+        origins: OriginRules,
+    ) -> None:
+        super().__init__(NAME)
+        self.socketio = server
+        self.registry = registry
+        self.relay = relay
+        self.runner = runner
+        self.tokens = tokens
+        self.origins = origins
+        self.credentials: dict[str, Credentials] = {}
+        self.expiries: dict[str, asyncio.TimerHandle] = {}
+
+    async def trigger_event(self, event: Any, *args: Any) -> Any:
+        """Finds the handler of an event. A client may send `connect` and `disconnect` as events: they do nothing."""
+        if event in ("select-workspace", "deselect-workspace"):
+            return await super().trigger_event(event.replace("-", "_"), *args)
+        if event in ("connect", "disconnect") and not self.socketio.manager.is_connected(args[0], NAME):
+            return await super().trigger_event(event, *args)
+        return self.socketio.not_handled
+
+    async def on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
+        """Lets a client with a good token in; others get the connect error `{"message": "Unauthorized"}`."""
+        subscriber = self.socketio.subscriber_of(sid)
+        try:
+            who = Credentials(self.tokens.read_access(self.token_of(environ, auth)))
+            user_id = await self.relay.admit(lambda: self.runner.look_at(who, find_user))
+        except Refused:
+            raise socketio.exceptions.ConnectionRefusedError(UNAUTHORIZED) from None
+        except Unavailable:
+            raise socketio.exceptions.ConnectionRefusedError(UNAVAILABLE) from None
+        if not self.is_here(subscriber):
+            raise socketio.exceptions.ConnectionRefusedError(UNAUTHORIZED)
+        self.registry.identify(subscriber, user_id)
+        self.credentials[sid] = who
+        self.expire_later(subscriber, who)
+
+    def token_of(self, environ: dict[str, Any], auth: Any) -> str:
+        """The token of the CONNECT packet, else of the header, the cookie or the query; empty when there is none, or
+        only a cookie that the page may not use."""
+        token = auth.get("token") if isinstance(auth, dict) else None
+        if isinstance(token, str) and bare(token):
+            return bare(token)
+        if header := bare(environ.get("HTTP_AUTHORIZATION", "")):
+            return header
+        if cookie := cookie_of(environ.get("HTTP_COOKIE", "")):
+            allowed = self.origins.may_use_cookie(environ.get("HTTP_ORIGIN"), environ.get("HTTP_HOST", ""))
+            return cookie if allowed else ""
+        return parse_qs(environ.get("QUERY_STRING", "")).get("token", [""])[0]
+
+    def is_here(self, subscriber: Subscriber) -> bool:
+        """False when the connection ended while something was awaited."""
+        return self.registry.subscribers.get(subscriber.sid) is subscriber
+
+    def expire_later(self, subscriber: Subscriber, who: Credentials) -> None:
+        """Has the socket disconnected when its token expires."""
+        assert who.claims is not None
+        loop = asyncio.get_running_loop()
+        moment = loop.time() + max(who.claims.expires_at - time.time(), 0)
+        self.expiries[subscriber.sid] = loop.call_at(
+            moment, close, self.registry, subscriber, CloseCode.TOKEN, "token expired"
+        )
+
+    async def on_disconnect(self, sid: str, reason: str = "") -> None:
+        """Forgets what belonged to the socket."""
+        self.credentials.pop(sid, None)
+        if (expiry := self.expiries.pop(sid, None)) is not None:
+            expiry.cancel()
+
+    async def on_select_workspace(self, sid: str, workspace: Any = None, options: Any = None, *_: Any) -> Any:
+        """Replaces the selection; the answer names the position from which events follow. What is refused leaves the
+        selection as it was."""
+        subscriber, who = self.socketio.subscriber_of(sid), self.credentials[sid]
+        if isinstance(workspace, bool) or not isinstance(workspace, int | str):
+            return refusal("The workspace must be named by its id.")
+        try:
+            wanted = await self.relay.admit(lambda: self.runner.look_at(who, find_selection, workspace_id=workspace))
+        except Refused as error:
+            return refusal(error.detail or error.kind.code)
+        except Unavailable:
+            return refusal(UNAVAILABLE)
+        if not self.is_here(subscriber):
+            return refusal(UNAUTHORIZED)
+        if wanted.room not in subscriber.rooms:
+            self.deselect(subscriber)
+            subscriber.subscriptions[wanted.name] = wanted
+            self.registry.join(subscriber, wanted.room)
+        return {"ok": True, "workspace": workspace, "position": self.relay.cursor}
+
+    def deselect(self, subscriber: Subscriber) -> None:
+        """Leaves the selected workspace, if any."""
+        selected = subscriber.subscriptions.pop(SELECTED, None)
+        if selected is not None:
+            self.registry.leave(subscriber, selected.room)
+
+    async def on_deselect_workspace(self, sid: str, *_: Any) -> dict[str, Any]:
+        """Ends the selection; harmless when there is none."""
+        self.deselect(self.socketio.subscriber_of(sid))
+        return {"ok": True}
+
+
+def refusal(message: str) -> dict[str, Any]:
+    return {"ok": False, "message": message}
+
+
+def cookie_of(header: str) -> str:
+    """The access token of a Cookie header, empty when there is none."""
+    try:
+        found = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""

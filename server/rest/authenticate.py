@@ -1,0 +1,48 @@
+"""Logging in to the items API with a cookie (contract items.md)."""
+
+from typing import Annotated
+
+from aiohttp import web
+
+from server.actions import accounts
+from server.errors import INVALID_CREDENTIALS, Refused
+from server.rest.context import PASSWORDS, RUNNER, TOKENS, no_content, read_json, respond
+from server.rest.items_context import COOKIE, is_encrypted
+from server.rest.schema_types import Char, Email
+from server.rest.schemas import Body
+
+routes = web.RouteTableDef()
+
+
+class UserLogin(Body):
+    email: Annotated[str, Email()]
+    password: Annotated[str, Char()]
+
+
+@routes.post("/authenticate/user")
+async def log_in(request: web.Request) -> web.Response:
+    """Checks e-mail and password and sets the cookie, which lives as long as its token."""
+    body = UserLogin.read(await read_json(request))
+    store, tokens = request.app[RUNNER].store, request.app[TOKENS]
+    stored, user_id = await store.read(accounts.find_login, body.email)
+    if not await request.app[PASSWORDS].check(stored, body.password):
+        raise Refused(INVALID_CREDENTIALS)
+    account = await store.read(accounts.find_account, user_id)
+    answer = respond({"id": account.id, "tos_accepted": True})
+    answer.set_cookie(
+        COOKIE,
+        tokens.access(account.id, account.valid_from),
+        max_age=tokens.lifetimes["access"],
+        httponly=True,
+        secure=is_encrypted(request),
+        samesite="Lax",
+    )
+    return answer
+
+
+@routes.post("/authenticate/logout")
+async def log_out(request: web.Request) -> web.Response:
+    """Clears the cookie."""
+    answer = no_content()
+    answer.del_cookie(COOKIE, httponly=True, secure=is_encrypted(request), samesite="Lax")
+    return answer

@@ -1,0 +1,73 @@
+"""Items of the items API (contract items.md)."""
+
+from typing import Annotated
+
+from aiohttp import web
+
+from server.actions import items
+from server.rest.context import no_content, respond
+from server.rest.items_context import act, look, read_body
+from server.rest.paging import limit_offset
+from server.rest.schema_types import Char, Integer
+from server.rest.schemas import Body
+
+routes = web.RouteTableDef()
+PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
+MAX_USER_ID = 2**31 - 1
+
+
+class NewItem(Body):
+    collection_id: Annotated[str | None, Char(allow_null=True)] = None
+    column_id: Annotated[str | None, Char(allow_null=True)] = None
+    name: Annotated[str, Char(max_length=255)]
+
+
+class ItemChanges(Body):
+    name: Annotated[str | None, Char(max_length=255)] = None
+    column_id: Annotated[str | None, Char()] = None
+    state: Annotated[str | None, Char(max_length=64)] = None
+    error: Annotated[str | None, Char(allow_null=True, allow_blank=True)] = None
+    document_type: Annotated[str | None, Char(max_length=64, allow_null=True)] = None
+    user_id: Annotated[int | None, Integer(min=1, max=MAX_USER_ID, allow_null=True)] = None
+    locked_by_user_id: Annotated[int | None, Integer(min=1, max=MAX_USER_ID, allow_null=True)] = None
+
+
+@routes.get("/items")
+async def list_items(request: web.Request) -> web.Response:
+    limit, offset = limit_offset(request.query, default=PAGE_SIZE, most=MAX_PAGE_SIZE)
+    found = await look(
+        request,
+        items.list_items,
+        collection_id=request.query.get("collection_id"),
+        column_id=request.query.get("column_id"),
+        state=request.query.get("state"),
+        limit=limit,
+        offset=offset,
+    )
+    return respond(found)
+
+
+@routes.post("/items")
+async def create_item(request: web.Request) -> web.Response:
+    body = await read_body(request, NewItem)
+    made = await act(
+        request, items.create_item, collection_id=body.collection_id, column_id=body.column_id, name=body.name
+    )
+    return respond(made, 201)
+
+
+@routes.get("/items/{item_id}")
+async def get_item(request: web.Request) -> web.Response:
+    return respond(await look(request, items.get_item, item_id=request.match_info["item_id"]))
+
+
+@routes.patch("/items/{item_id}")
+async def update_item(request: web.Request) -> web.Response:
+    changes = (await read_body(request, ItemChanges)).given()
+    return respond(await act(request, items.update_item, item_id=request.match_info["item_id"], changes=changes))
+
+
+@routes.delete("/items/{item_id}")
+async def delete_item(request: web.Request) -> web.Response:
+    await act(request, items.delete_item, item_id=request.match_info["item_id"])
+    return no_content()

@@ -1,0 +1,70 @@
+"""What the resources of the items API share: its ways to bring a token, and answers for its actors.
+
+The access token comes in the `Authorization` header, with or without a scheme, or in the cookie that a login sets.
+"""
+
+from typing import ParamSpec, TypeVar
+
+from aiohttp import hdrs, web
+
+from server.actions.runner import Action
+from server.auth.actors import Credentials
+from server.auth.origins import OriginRules
+from server.errors import ORIGIN_REFUSED, Refused
+from server.rest.context import OPTIONS, RUNNER, SCHEMES, TOKENS, read_json
+from server.rest.middlewares import ORIGINS
+from server.rest.schemas import Body
+
+P = ParamSpec("P")
+T = TypeVar("T")
+B = TypeVar("B", bound=Body)
+COOKIE = "access_token"
+SAFE_METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
+
+
+def credentials(request: web.Request) -> Credentials:
+    """Who the request says it comes from; raises Refused for a bad token and for a page that may not use the cookie."""
+    header = request.headers.get(hdrs.AUTHORIZATION, "").strip()
+    scheme, _, rest = header.partition(" ")
+    token = rest.strip() if scheme.lower() in SCHEMES else header
+    if not token and (token := request.cookies.get(COOKIE, "")) and request.method not in SAFE_METHODS:
+        require_origin(request)
+    claims = request.app[TOKENS].read_access(token) if token else None
+    return Credentials(claims, request.headers.get("WebSocketId") or None)
+
+
+def require_origin(request: web.Request) -> None:
+    """Raises Refused where the page may not act with the cookie alone."""
+    rules = OriginRules(request.app[OPTIONS].public_url, frozenset(request.app[ORIGINS]))
+    if not rules.may_use_cookie(request.headers.get(hdrs.ORIGIN), request.host):
+        raise Refused(ORIGIN_REFUSED)
+
+
+async def act(request: web.Request, action: Action[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs an action for the request's actor."""
+    return await request.app[RUNNER].act(credentials(request), action, *args, **kwargs)
+
+
+async def look(request: web.Request, query: Action[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs a query for the request's actor."""
+    return await request.app[RUNNER].look(credentials(request), query, *args, **kwargs)
+
+
+async def read_body(request: web.Request, model: type[B]) -> B:
+    """The checked body; who sends it is looked at first. Raises Refused or UnsupportedMediaType."""
+    credentials(request)
+    return model.read(await read_json(request))
+
+
+def included(request: web.Request) -> frozenset[str]:
+    """The nested arrays that the query's `include` asks for."""
+    return frozenset(name.strip() for name in request.query.get("include", "").split(","))
+
+
+def is_encrypted(request: web.Request) -> bool:
+    """True where the client speaks https, to us or to a router in front of us."""
+    return (
+        request.secure
+        or request.headers.get(hdrs.X_FORWARDED_PROTO, "").lower() == "https"
+        or request.app[OPTIONS].public_url.startswith("https:")
+    )
