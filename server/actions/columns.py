@@ -68,7 +68,8 @@ def place(column: Column, others: list[Column], index: int) -> list[Column]:
 def update_column(tx: Transaction, actor: Actor, *, column_id: str, changes: dict[str, Any]) -> Shown:
     """Changes `name`, `type`, `settings` or `index`; what changes nothing has no event."""
     column, _ = enter(tx, actor, Column, column_id)
-    before, index = column.index, changes.get("index", column.index)
+    before: int = column.index
+    index: int = changes.get("index", before)
     changed = [name for name in changes if name != "index" and getattr(column, name) != changes[name]]
     for name in changed:
         setattr(column, name, changes[name])

@@ -127,17 +127,13 @@ def update_field(
     options. The rows' cells are converted; what does not fit is lost."""
     table, field = open_field(tx, actor, field_id, for_change=True)
     before = column_of(field)
-    if kind is not None and kind != field.type:
-        field.options = parse_options(kind, options or {}, None)
-        field.type = kind
-    else:
-        field.options = parse_options(field.type, options or {}, before.options)
+    same_type = kind in (None, field.type)
+    chosen = parse_options(kind or field.type, options or {}, before.options if same_type else None)
     if name is not None and name != field.name:
         require_name(table, name)
-        field.name = name
-    for key, value in (changes or {}).items():
-        setattr(field, key, value)
-    field.save()
+    changed: dict[str, Any] = {"name": name or field.name, "type": kind or field.type, "options": chosen}
+    TableField.update(**changed, **(changes or {})).where(TableField.id == field_id).execute()
+    field = TableField.get_by_id(field_id)
     after = column_of(field)
     if (after.kind, after.options) != (before.kind, before.options):
         convert_column(tx, table.id, before, after)

@@ -35,8 +35,8 @@ def start_job(tx: Transaction, actor: Actor, kind: str, **data: Any) -> Job:
 
 def finish_job(job: Job, **data: Any) -> None:
     """Marks a job as done, with its result."""
-    job.state, job.progress_percentage, job.data = "finished", 100, {**job.data, **data}
-    job.save()
+    done = Job.update(state="finished", progress_percentage=100, data={**job.data, **data})
+    done.where(Job.id == job.id).execute()
 
 
 def get_job(tx: Transaction, actor: Actor, *, job_id: int) -> dict[str, Any]:

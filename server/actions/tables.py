@@ -17,8 +17,8 @@ from server.events.control import TablesClosed
 from server.events.databases import (
     TableCreated,
     TableDeleted,
-    TablesReordered,
     TablesReOrdered,
+    TablesReordered,
     TableUpdated,
 )
 from server.store.models import TableField, UserTable

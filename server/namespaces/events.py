@@ -88,7 +88,8 @@ class EventsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if cookie := cookie_of(environ.get("HTTP_COOKIE", "")):
             allowed = self.origins.may_use_cookie(environ.get("HTTP_ORIGIN"), environ.get("HTTP_HOST", ""))
             return cookie if allowed else ""
-        return parse_qs(environ.get("QUERY_STRING", "")).get("token", [""])[0]
+        query: str = environ.get("QUERY_STRING", "")
+        return parse_qs(query).get("token", [""])[0]
 
     def is_here(self, subscriber: Subscriber) -> bool:
         """False when the connection ended while something was awaited."""

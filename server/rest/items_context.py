@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from server.actions.runner import Action
 from server.auth.actors import Credentials
 from server.auth.origins import OriginRules
-from server.errors import ORIGIN_REFUSED, Refused
+from server.errors import NO_CREDENTIALS, ORIGIN_REFUSED, Refused
 from server.rest.context import OPTIONS, RUNNER, SCHEMES, TOKENS, read_json
 from server.rest.middlewares import ORIGINS
 from server.rest.schemas import Body
@@ -35,7 +35,8 @@ def credentials(request: web.Request) -> Credentials:
 
 def require_origin(request: web.Request) -> None:
     """Raises Refused where the page may not act with the cookie alone."""
-    rules = OriginRules(request.app[OPTIONS].public_url, frozenset(request.app[ORIGINS]))
+    listed = request.app[ORIGINS]
+    rules = OriginRules(request.app[OPTIONS].public_url, frozenset(listed))
     if not rules.may_use_cookie(request.headers.get(hdrs.ORIGIN), request.host):
         raise Refused(ORIGIN_REFUSED)
 
@@ -52,7 +53,8 @@ async def look(request: web.Request, query: Action[P, T], *args: P.args, **kwarg
 
 async def read_body(request: web.Request, model: type[B]) -> B:
     """The checked body; who sends it is looked at first. Raises Refused or UnsupportedMediaType."""
-    credentials(request)
+    if credentials(request).claims is None:
+        raise Refused(NO_CREDENTIALS)
     return model.read(await read_json(request))
 
 

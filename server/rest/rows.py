@@ -6,10 +6,12 @@ from aiohttp import web
 
 from server.actions import row_history, row_lists, rows
 from server.actions.row_lists import RowQuery
+from server.errors import INVALID_QUERY
 from server.rest.context import act, base_url, credentials, look, no_content, path_id, read_exact_json, respond
 from server.rest.paging import limit_offset, number, numbered_links, page_links
 from server.rest.row_requests import Before, BeforeId, by_name, flag, page_size
-from server.rest.schemas import Body, InvalidQuery
+from server.rest.schema_types import problem
+from server.rest.schemas import Body, InvalidBody
 
 routes = web.RouteTableDef()
 HISTORY_LIMIT = 100
@@ -55,7 +57,7 @@ async def list_row_names(request: web.Request) -> web.Response:
     for key, text in request.query.items():
         table, ids = number(key.removeprefix("table__"), 0), [number(each, 0) for each in text.split(",")]
         if not table or not all(ids):
-            raise RowNames.refuse(key)
+            raise InvalidBody({key: [problem("Expected table__ID=ROW,ROW.", "invalid")]}, INVALID_QUERY)
         wanted[table] = ids
     return respond(await look(request, row_lists.list_row_names, wanted=wanted))
 
