@@ -1,6 +1,7 @@
 """Builds the application from its settings and wires its parts; nothing else knows all of them."""
 
 import asyncio
+import contextlib
 import hashlib
 import math
 from collections.abc import AsyncIterator
@@ -20,11 +21,13 @@ from server.errors import CloseCode
 from server.namespaces.admission import Admission
 from server.namespaces.core import CoreNamespace
 from server.namespaces.core_socket import CoreSocket
+from server.namespaces.endpoint_socket import EndpointSocket
 from server.rest import resources
-from server.rest.access_log import access_log, answer_request_id
+from server.rest.access_log import access_log, mark_answer
 from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, TOKENS, Readiness, RestOptions
 from server.rest.failures import render_failures
 from server.rest.middlewares import ORIGINS, cross_origin, negotiate
+from server.rest.records import ENDPOINT_SOCKET
 from server.settings import Settings
 from server.store.database import database_name
 from server.store.transaction import Store
@@ -58,7 +61,7 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application(
         middlewares=[access_log, cross_origin, render_failures, negotiate], client_max_size=settings.max_body_size
     )
-    app.on_response_prepare.append(answer_request_id)
+    app.on_response_prepare.append(mark_answer)
     app[SETTINGS] = settings
     app[ORIGINS] = [origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()]
     wire_state(app, settings)
@@ -129,6 +132,7 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
     server.register_namespace(CoreNamespace(server, tokens, admission, registry))
     server.attach(app)
     app[SOCKETIO] = server
+    app[ENDPOINT_SOCKET] = EndpointSocket(app[RELAY], registry, app[RUNNER], limits)
     app.router.add_get("/ws/core/", CoreSocket(tokens, admission, registry, limits).serve)
 
 
@@ -150,20 +154,36 @@ async def run_delivery(app: web.Application) -> AsyncIterator[None]:
 
 async def close_sockets(app: web.Application) -> None:
     """Asks every socket to come back later, in turns over some seconds so that not all return at once."""
-    registry, server, spread = app[REGISTRY], app[SOCKETIO], app[SETTINGS].shutdown_spread
-    waiting = list(registry.subscribers.values())
+    waiting, spread = list(app[REGISTRY].subscribers.values()), app[SETTINGS].shutdown_spread
     size = math.ceil(len(waiting) / max(spread / CLOSING_TURN, 1)) or 1
     for start in range(0, len(waiting), size):
         if start:
             await asyncio.sleep(min(CLOSING_TURN, spread))
         for subscriber in waiting[start : start + size]:
             subscriber.link.close(CloseCode.RESTART, "restart")
-    for subscriber in list(registry.subscribers.values()):  # who came meanwhile, on a connection that was open
+    close_rest(app)
+
+
+def close_rest(app: web.Application) -> None:
+    """Closes what is still open: sockets that came meanwhile, on a connection that was kept alive, and Engine.IO
+    connections that are in no namespace."""
+    for subscriber in list(app[REGISTRY].subscribers.values()):
         subscriber.link.close(CloseCode.RESTART, "restart")
-    for eio_sid in list(server.eio.sockets):  # and who is in no namespace
-        server.restart(eio_sid)
+    for eio_sid in list(app[SOCKETIO].eio.sockets):
+        app[SOCKETIO].restart(eio_sid)
 
 
-def stop_accepting(app: web.Application) -> None:
-    """Turns readiness off: routers send their requests elsewhere."""
+async def drain(app: web.Application, timeout: float) -> None:
+    """Before the end: turns readiness off, closes all sockets, waits until no request runs; at most `timeout` seconds.
+
+    aiohttp's own shutdown lets running requests finish too, but from its beginning on it drops what clients send, so
+    a body that is still on its way would never arrive."""
     app[READINESS].accepting = False
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            await close_sockets(app)
+            while app[READINESS].running:
+                close_rest(app)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSING_TURN):
+                        await app[READINESS].idle()

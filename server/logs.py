@@ -37,8 +37,8 @@ _URL_PASSWORD = re.compile(r"(\w://[^\s/:@]*:)[^\s/@]+@")
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 # These libraries add a handler of their own, past our formatter, to a logger that has no level yet; and at INFO they
-# log every packet.
-CHATTY = ("engineio.server", "engineio.client", "socketio.server", "socketio.client", "socketio")
+# log every packet; peewee logs every parameter.
+CHATTY = ("engineio.server", "engineio.client", "socketio.server", "socketio.client", "socketio", "peewee")
 
 
 def redact(text: str) -> str:

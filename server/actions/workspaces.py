@@ -6,6 +6,7 @@ from typing import Any
 
 from peewee import fn
 
+from server.actions import projects
 from server.auth.actors import Actor
 from server.auth.managers import workspace_permissions
 from server.auth.permissions import ADMIN, enter_workspace, membership, require_admin
@@ -148,6 +149,7 @@ def delete_workspace(tx: Transaction, actor: Actor, *, workspace_id: int) -> Non
     tx.record(BeforeGroupDeleted(workspace_id), room, origin=actor.origin)
     tx.record(GroupDeleted(workspace_id), room, origin=actor.origin)
     tx.record(AccessEnded(workspace_id, None))
+    projects.close_workspace(tx, workspace_id)
 
 
 def order_workspaces(tx: Transaction, actor: Actor, *, workspace_ids: list[int]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from server import logs
 from server.cli.environment import fail
@@ -42,7 +43,7 @@ def config(
         return
     table = Table("variable", "type", "default", "unit", "value", "meaning")
     for entry in entries(current()):
-        table.add_row(*entry)
+        table.add_row(*map(Text, entry))
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 

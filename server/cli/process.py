@@ -18,12 +18,13 @@ from collections.abc import AsyncIterator, Callable
 import uvloop
 from aiohttp import web
 
-from server.app import create_app, stop_accepting
+from server.app import create_app, drain
 from server.errors import Unavailable
 from server.settings import Settings
 
 BACKLOG = 2048  # waiting connections: after a restart all clients come back within seconds
-RESERVE = 2.0  # seconds of the shutdown that requests do not get: for closing Redis and the database
+RESERVE = 3.0  # seconds of the shutdown that requests do not get: for cutting them, closing Redis and the database
+CUT = 0.5  # seconds aiohttp waits for requests that are cut, twice
 YOUNG, MIDDLE, OLD = 10_000, 20, 50
 # Thresholds of the collector. At the default of 700 new objects a single JSON body starts collections; ten times
 # seldomer costs no memory to speak of, since nearly all garbage here is freed by its reference count.
@@ -61,21 +62,17 @@ async def serve_until_told(settings: Settings, listener: socket.socket, leash: i
 async def running(settings: Settings, listener: socket.socket) -> AsyncIterator[web.Application]:
     """The application behind a listening socket; stops gracefully at the end."""
     app = create_app(settings)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=patience(settings))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CUT)
     try:
         await runner.setup()
         site = web.SockSite(runner, listener, backlog=BACKLOG)
         await site.start()
         yield app
     finally:
-        stop_accepting(app)
+        for site in runner.sites:
+            await site.stop()
+        await drain(app, max(settings.shutdown_timeout - RESERVE, 0.5))
         await runner.cleanup()
-
-
-def patience(settings: Settings) -> float:
-    """How long aiohttp waits for running requests, in seconds. It waits twice, before and after it ends their
-    bodies, and only when the sockets have been told, which takes up to `shutdown_spread`."""
-    return max((settings.shutdown_timeout - settings.shutdown_spread - RESERVE) / 2, 0.5)
 
 
 def on_signals(stop: Callable[[], None]) -> None:

@@ -145,7 +145,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         """Ends a connection after what is queued, with close code 1012 and without a CLOSE packet, after which
         python-socketio's client would not come back; a waiting poll is answered, the next one meets nobody."""
         socket = self.eio.sockets.get(eio_sid)
-        if socket is None:
+        if socket is None or socket.closed:
             return
         if not socket.upgraded:
             self.spawn(socket.close(wait=False, abort=True, reason=self.reason.SERVER_DISCONNECT))

@@ -1,6 +1,7 @@
 """One log line a request: method, path, status, duration, user; and the id under which it can be found.
 
-Invariant: this is the outermost middleware, so it sees what the client gets. Sockets are logged when they end."""
+Invariant: this is the outermost middleware, so it sees what the client gets
+and counts what runs. Sockets are logged when they end."""
 
 import logging
 import time
@@ -8,7 +9,7 @@ import time
 from aiohttp import web
 
 from server.logs import REQUEST_ID, request_id
-from server.rest.context import CREDENTIALS
+from server.rest.context import CREDENTIALS, READINESS
 from server.rest.failures import Handler
 
 HEADER = "X-Request-Id"
@@ -23,6 +24,7 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
     name = request[NAME] = request_id(request.headers.get(HEADER))
     token = REQUEST_ID.set(name)
     began = time.perf_counter()
+    request.app[READINESS].begin()
     status = 499  # the client went away before there was an answer
     try:
         response = await handler(request)
@@ -32,6 +34,7 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
         status = error.status
         raise
     finally:
+        request.app[READINESS].end()
         log(request, status, (time.perf_counter() - began) * 1000)
         REQUEST_ID.reset(token)
 
@@ -60,8 +63,11 @@ def user_id(request: web.Request) -> int | None:
     return known.claims.user_id if known is not None and known.claims is not None else None
 
 
-async def answer_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """Names the request in its answer, that of a socket too; a signal, since sockets answer before they return."""
+async def mark_answer(request: web.Request, response: web.StreamResponse) -> None:
+    """Names the request in its answer, that of a socket too (a signal, since sockets answer before they return); a
+    server that stops asks the client to bring its next request to another one."""
     name = request.get(NAME)
     if name is not None:
         response.headers[HEADER] = name
+    if not request.app[READINESS].accepting:
+        response.force_close()

@@ -4,6 +4,7 @@ A handler parses the request with these, calls exactly one action through `act` 
 answers with `respond`.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -36,14 +37,33 @@ class RestOptions:
 
 
 class Readiness:
-    """Whether the server takes traffic: `accepting` is turned off when it stops; `bell` tells whether it hears."""
+    """Whether the server takes traffic: `accepting` is turned off when it stops; `bell` tells whether it hears;
+    `running` counts the requests that are being served, sockets among them."""
 
     def __init__(self, bell: Callable[[], bool]) -> None:
         self.accepting = True
         self.bell = bell
+        self.running = 0
+        self._idle = asyncio.Event()
 
     def checks(self) -> dict[str, bool]:
         return {"accepting": self.accepting, "bell": self.bell()}
+
+    def begin(self) -> None:
+        """A request begins."""
+        self.running += 1
+        self._idle.clear()
+
+    def end(self) -> None:
+        """A request is over."""
+        self.running -= 1
+        if not self.running:
+            self._idle.set()
+
+    async def idle(self) -> None:
+        """Waits until no request runs."""
+        if self.running:
+            await self._idle.wait()
 
 
 RUNNER = web.AppKey("runner", Runner)

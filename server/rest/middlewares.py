@@ -13,6 +13,7 @@ ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSED_HEADERS = "Stream-Offset, Retry-After, X-Request-Id"
 MAX_AGE = "86400"  # seconds
 ACCEPTABLE = ("*/*", "application/*", "application/json", "text/event-stream")
+OWN_CORS = ("/socket.io/", "/api/1/ce/")  # Socket.IO and endpoints answer for themselves
 ORIGINS = web.AppKey("origins", list[str])
 
 
@@ -33,14 +34,14 @@ def add_cors(request: web.Request, response: web.StreamResponse) -> None:
 @web.middleware
 async def cross_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answers preflight requests and marks every other answer, errors too."""
-    if request.method == hdrs.METH_OPTIONS and not request.path.startswith(("/socket.io/", "/api/1/ce/")):
+    if request.method == hdrs.METH_OPTIONS and not request.path.startswith(OWN_CORS):
         response: web.StreamResponse = web.Response(content_type="text/html", charset="utf-8")
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ALLOWED_HEADERS
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = ALLOWED_METHODS
         response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = MAX_AGE
     else:
         response = await handler(request)
-    if not response.prepared:
+    if not response.prepared and not request.path.startswith(OWN_CORS):
         add_cors(request, response)
     return response
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from server.store import order
 from server.store.field_types import Cell
 from server.store.sql import MAX_VALUES, current_time, dialect_of, marks, run
-from server.store.table_schema import TableSchema
+from server.store.table_schema import FieldColumn, TableSchema
 from server.store.transaction import Transaction
 
 
@@ -85,33 +85,42 @@ def _insert(tx: Transaction, schema: TableSchema, rows: Sequence[Row]) -> dict[f
 
 def update_rows(tx: Transaction, schema: TableSchema, places: Sequence[int], rows: Sequence[Row]) -> None:
     """Writes the cells at these places of the schema; `rows` hold all their new cells."""
-    dialect = dialect_of(tx)
     fields = [schema.fields[place] for place in places]
-
-    def stored(row: Row) -> list[Any]:
-        return [schema.fields[place].kind.to_column(row.cells[place], schema.fields[place].options, dialect)
-                for place in places]  # fmt: skip
-
     if not fields or not rows:
         return
+    dialect = dialect_of(tx)
+    stored = [
+        [
+            field.kind.to_column(row.cells[place], field.options, dialect)
+            for place, field in zip(places, fields, strict=True)
+        ]
+        for row in rows
+    ]
     if len(rows) == 1:
         changes = ", ".join(f"{field.key} = ?" for field in fields)
-        run(tx, f"UPDATE {schema.source} SET {changes} WHERE id = ?", [*stored(rows[0]), rows[0].id])
+        run(tx, f"UPDATE {schema.source} SET {changes} WHERE id = ?", [*stored[0], rows[0].id])
         return
+    size = max(MAX_VALUES // (len(fields) + 1), 1)
+    values = [[row.id, *cells] for row, cells in zip(rows, stored, strict=True)]
+    for start in range(0, len(values), size):
+        _update_many(tx, schema, fields, values[start : start + size])
+
+
+def _update_many(
+    tx: Transaction, schema: TableSchema, fields: Sequence[FieldColumn], rows: Sequence[Sequence[Any]]
+) -> None:
+    """One statement for rows that are given as an id and a value for each field."""
     changes = ", ".join(
-        f"{field.key} = CAST(new.column{number} AS {field.kind.sql_type(field.options, dialect)})"
+        f"{field.key} = CAST(new.column{number} AS {field.kind.sql_type(field.options, dialect_of(tx))})"
         for number, field in enumerate(fields, 2)
     )
     group = f"({marks(len(fields) + 1)})"
-    size = max(MAX_VALUES // (len(fields) + 1), 1)
-    for start in range(0, len(rows), size):
-        chunk = rows[start : start + size]
-        run(
-            tx,
-            f"UPDATE {schema.source} SET {changes} FROM (VALUES {', '.join([group] * len(chunk))}) AS new"
-            f" WHERE v{schema.version}.id = new.column1",
-            [value for row in chunk for value in (row.id, *stored(row))],
-        )
+    run(
+        tx,
+        f"UPDATE {schema.source} SET {changes} FROM (VALUES {', '.join([group] * len(rows))}) AS new"
+        f" WHERE v{schema.version}.id = new.column1",
+        [value for row in rows for value in row],
+    )
 
 
 def move_row(tx: Transaction, schema: TableSchema, row_id: int, place: float) -> None:

@@ -48,7 +48,7 @@ async def run(*command: str) -> str:
 async def test_a_recorded_scenario(original_like: Server, tmp_path: Path, scenario: str) -> None:
     out, result = tmp_path / "out", tmp_path / "result.json"
     base = ("--base", original_like.url, "--secret", SECRET, "--out", str(out))
-    played = await run("drive.py", *base, "--quiet", "0.05", scenario)
+    played = await run("drive.py", *base, "--quiet", "0.05", "--patience", "1", scenario)
     waivers = ("--waivers", "waivers.toml", "--waivers", "decisions.toml")
     report = await run("compare.py", str(out), *waivers, "--json", str(result), "--only", scenario)
     steps = json.loads(result.read_text())[scenario]
