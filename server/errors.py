@@ -45,9 +45,7 @@ INVALID_QUERY = ErrorCode("ERROR_QUERY_PARAMETER_VALIDATION", 400)
 
 EMAIL_TAKEN = ErrorCode("ERROR_EMAIL_ALREADY_EXISTS", 400)
 BAD_SIGNATURE = ErrorCode("BAD_TOKEN_SIGNATURE", 400)
-INVALID_CREDENTIALS = ErrorCode(
-    "ERROR_INVALID_CREDENTIALS", 401, "No active account found with the given credentials."
-)
+INVALID_CREDENTIALS = ErrorCode("ERROR_INVALID_CREDENTIALS", 401, "No active account found with the given credentials.")
 INVALID_ACCESS_TOKEN = ErrorCode("ERROR_INVALID_ACCESS_TOKEN", 401, "Access token is expired or invalid.")
 INVALID_REFRESH_TOKEN = ErrorCode("ERROR_INVALID_REFRESH_TOKEN", 401, "Refresh token is expired or invalid.")
 REFRESH_TOKEN_BLACKLISTED = ErrorCode(
@@ -129,9 +127,7 @@ PRIMARY_FIELD_STAYS = ErrorCode("ERROR_CANNOT_DELETE_PRIMARY_FIELD", 400)
 FIELD_NOT_IN_TABLE = ErrorCode(
     "ERROR_FIELD_NOT_IN_TABLE", 400, "The provided field does not belong in the related table."
 )
-ALREADY_PRIMARY = ErrorCode(
-    "ERROR_FIELD_IS_ALREADY_PRIMARY", 400, "The provided field is already the primary field."
-)
+ALREADY_PRIMARY = ErrorCode("ERROR_FIELD_IS_ALREADY_PRIMARY", 400, "The provided field is already the primary field.")
 
 NO_PROJECT = ErrorCode("ERROR_PROJECT_DOES_NOT_EXIST", 404, "The requested project does not exist.")
 NO_ENDPOINT = ErrorCode("ERROR_ENDPOINT_DOES_NOT_EXIST", 404, "The requested endpoint does not exist.")

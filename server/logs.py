@@ -137,7 +137,7 @@ def configure(log_format: str = "auto", level: str = "INFO", stream: TextIO | No
     for name in CHATTY:
         logger = logging.getLogger(name)
         logger.handlers = []
-        logger.setLevel("INFO" if level == "DEBUG" else "WARNING")
+        logger.setLevel({"DEBUG": "INFO", "ERROR": "ERROR"}.get(level, "WARNING"))
     logging.captureWarnings(True)
     sys.excepthook = log_uncaught
 

@@ -80,7 +80,7 @@ def create_field(
     field = TableField.create(
         table_id=table_id, name=name, type=kind, order=highest + 1, description=description, options=chosen
     )
-    add_column(tx, table_id, column_of(field))
+    add_column(tx, table.schema, column_of(field))
     raise_version(table_id)
     event = FieldCreated(show_field(table, field), related_fields=[])
     tx.record(event, rooms.table(table_id), origin=actor.origin)
@@ -136,7 +136,7 @@ def update_field(
     field = TableField.get_by_id(field_id)
     after = column_of(field)
     if (after.kind, after.options) != (before.kind, before.options):
-        convert_column(tx, table.id, before, after)
+        convert_column(tx, table.schema, after)
     raise_version(table.id)
     return tell_updated(tx, actor, table, field, [])
 

@@ -12,7 +12,7 @@ from server.events import shapes
 from server.store.models import TableField
 from server.store.sql import run
 from server.store.table_schema import TableSchema, cached_schema
-from server.store.transaction import Transaction
+from server.store.transaction import WORKSPACES, Transaction
 
 TABLE_ACCESS = """
     SELECT t.database_id, t.workspace_id, t.name, t."order", t.version, m.id FROM user_table t
@@ -85,8 +85,6 @@ def open_field(tx: Transaction, actor: Actor, field_id: int, *, for_change: bool
 
 
 def _lock_workspace_of(tx: Transaction, parent: str, number: int) -> None:
-    """SQLite has one writer and needs no lock."""
+    """SQLite has one writer and needs no lock. One statement asks for the workspace and locks it: it never changes."""
     if tx.postgres:
-        found = run(tx, f"SELECT workspace_id FROM {parent} WHERE id = ?", [number]).fetchone()
-        if found is not None:
-            tx.lock_workspaces(found[0])
+        run(tx, f"SELECT pg_advisory_xact_lock({WORKSPACES}, workspace_id) FROM {parent} WHERE id = ?", [number])

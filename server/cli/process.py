@@ -65,8 +65,7 @@ async def running(settings: Settings, listener: socket.socket) -> AsyncIterator[
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CUT)
     try:
         await runner.setup()
-        site = web.SockSite(runner, listener, backlog=BACKLOG)
-        await site.start()
+        await web.SockSite(runner, listener, backlog=BACKLOG).start()
         yield app
     finally:
         for site in runner.sites:

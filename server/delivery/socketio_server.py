@@ -67,7 +67,16 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._async = self._async | {"websocket": EngineWebSocket}
+        self._async: dict[str, Any] = {**self._async, "websocket": EngineWebSocket}
+
+    async def _trigger_event(self, event: str, *args: Any, **kwargs: Any) -> Any:
+        """Answers the waiting poll of a connection that ended; it would wait until the next ping otherwise."""
+        result = await super()._trigger_event(event, *args, **kwargs)
+        socket = self.sockets.get(args[0]) if event == "disconnect" else None
+        if socket is not None and not socket.upgraded:
+            # soon: after the CLOSE packet, if there is to be one
+            asyncio.get_running_loop().call_soon(socket.queue.put_nowait, None)
+        return result
 
     def create_queue(self, *args: Any, **kwargs: Any) -> Outbox:
         return Outbox(*args, **kwargs)
@@ -147,11 +156,11 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         socket = self.eio.sockets.get(eio_sid)
         if socket is None or socket.closed:
             return
-        if not socket.upgraded:
-            self.spawn(socket.close(wait=False, abort=True, reason=self.reason.SERVER_DISCONNECT))
-        else:
+        if socket.upgraded:
             socket.websocket.code = int(CloseCode.RESTART)
-        socket.queue.put_nowait(None)  # the end mark
+            socket.queue.put_nowait(None)  # the end mark
+        else:
+            self.spawn(socket.close(wait=False, abort=True, reason=self.reason.SERVER_DISCONNECT))
 
     def spawn(self, work: Any) -> None:
         """Runs a coroutine on its own, keeping a reference until it ends."""

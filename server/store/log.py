@@ -1,8 +1,8 @@
 """The ordered log: every event of the database in the order of the commits.
 
 Invariants: ids are gap-free and rise in commit order, because `append` is the last statement before the commit and
-holds a lock until it: the advisory lock on PostgreSQL, the writer lock on SQLite. A rolled-back transaction leaves
-nothing. The tables have no foreign keys. `event_room` leads from a room to its events.
+holds a lock until it: an advisory lock on PostgreSQL (in the function `append_events`), the writer lock on SQLite. A
+rolled-back transaction leaves nothing. The tables have no foreign keys. `event_room` leads from a room to its events.
 """
 
 import time
@@ -45,24 +45,28 @@ def head(db: Database) -> int:
 
 def append(db: Database, recorded: Sequence[Recorded]) -> list[LoggedEvent]:
     """Gives the events of a transaction their ids and stores them. Must be followed by the commit at once."""
+    created = time.time_ns() // 1_000_000
+    rows = [as_row(item) for item in recorded]
     if isinstance(db, PostgresqlDatabase):
-        # a statement of its own: the next one takes its snapshot after the lock was won
-        db.execute_sql("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
-    first = head(db) + 1
-    events = [
+        values = [list(column) for column in zip(*rows, strict=True)]
+        sql = "SELECT append_events(%s::text[], %s::text[], %s::bytea[], %s::int[], %s::text[], %s, %s)"
+        first = int(db.execute_sql(sql, (*values, created, LOG_LOCK)).fetchone()[0])
+    else:
+        first = head(db) + 1
+        columns = "id, type, rooms, payload, origin_user, origin_socket, created_ms"
+        insert(db, "event", columns, ((number, *row, created) for number, row in enumerate(rows, first)))
+        places = ((room, number) for number, item in enumerate(recorded, first) for room in item.rooms)
+        insert(db, "event_room", "room, event_id", places)
+    return [
         LoggedEvent(number, item.type, item.rooms, item.payload, item.origin)
         for number, item in enumerate(recorded, first)
     ]
-    created = time.time_ns() // 1_000_000
-    columns = "id, type, rooms, payload, origin_user, origin_socket, created_ms"
-    insert(db, "event", columns, ((*as_row(event), created) for event in events))
-    insert(db, "event_room", "room, event_id", ((room, event.id) for event in events for room in event.rooms))
-    return events
 
 
-def as_row(event: LoggedEvent) -> tuple[int, str, str, bytes, int | None, str | None]:
-    user, socket = event.origin or (None, None)
-    return event.id, event.type, " ".join(event.rooms), event.payload, user, socket
+def as_row(item: Recorded) -> tuple[str, str, bytes, int | None, str | None]:
+    """The columns type, rooms, payload, origin_user and origin_socket."""
+    user, socket = item.origin or (None, None)
+    return item.type, " ".join(item.rooms), item.payload, user, socket
 
 
 def insert(db: Database, table: str, columns: str, rows: Iterable[tuple[object, ...]]) -> None:

@@ -50,6 +50,7 @@ class Transaction:
         if isinstance(event, ControlEvent):
             rooms = (room_names.CONTROL,)
         assert rooms, f"{event.type} is for nobody"
+        rooms = tuple(dict.fromkeys(rooms))
         assert all(room.startswith(event.audience) for room in rooms), (event.type, rooms)
         self.recorded.append(log.Recorded(event.type, rooms, event.payload(), origin))
 

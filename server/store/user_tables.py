@@ -5,11 +5,10 @@ for every field it ever had, trashed ones too. On PostgreSQL a change of columns
 whole action is run again when it could not get through.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from server.store.field_types import Cell
 from server.store.sql import dialect_of, run
 from server.store.table_schema import FieldColumn, TableSchema
 from server.store.transaction import Transaction
@@ -46,35 +45,36 @@ def create_table(tx: Transaction, schema: TableSchema) -> None:
     run(tx, f'CREATE INDEX {schema.table}_order ON {schema.table} ("order", id, trashed)')
 
 
-def add_column(tx: Transaction, table_id: int, field: FieldColumn) -> None:
-    """Adds the column of a new field; the rows that are there get its empty cell."""
+def add_column(tx: Transaction, schema: TableSchema, field: FieldColumn) -> None:
+    """Adds the column of a new field to the table as it is; the rows that are there get its empty cell."""
     with altering(tx):
-        run(tx, f"ALTER TABLE table_{table_id} ADD COLUMN {field.key} {column_type(tx, field)}")
+        run(tx, f"ALTER TABLE {schema.table} ADD COLUMN {field.key} {column_type(tx, field)}")
     empty = field.kind.to_column(field.kind.empty(field.options), field.options, dialect_of(tx))
     if empty is not None:
-        run(tx, f"UPDATE table_{table_id} SET {field.key} = ?", [empty])
+        run(tx, f"UPDATE {schema.source} SET {field.key} = ?", [empty])
 
 
-def convert_column(tx: Transaction, table_id: int, before: FieldColumn, after: FieldColumn) -> None:
-    """Brings every row, trashed ones too, from one type or set of options to another; what does not fit is lost."""
+def convert_column(tx: Transaction, schema: TableSchema, after: FieldColumn) -> None:
+    """Brings every row, trashed ones too, from what a field is in the schema to what it shall be; what does not fit
+    is lost."""
+    before = schema.fields[schema.by_key[after.key]]
     same_column = column_type(tx, before) == column_type(tx, after)
     target = after.key if same_column else f"{after.key}_new"
     if not same_column:
         with altering(tx):
-            run(tx, f"ALTER TABLE table_{table_id} ADD COLUMN {target} {column_type(tx, after)}")
-    for chunk in _chunks(tx, table_id, before.key):
-        _write(tx, table_id, target, after, list(_converted(tx, chunk, before, after, same_column)))
+            run(tx, f"ALTER TABLE {schema.table} ADD COLUMN {target} {column_type(tx, after)}")
+    for chunk in _chunks(tx, schema, before.key):
+        _write(tx, schema, target, after, list(_converted(tx, chunk, before, after, same_column)))
     if not same_column:
         with altering(tx):
-            run(tx, f"ALTER TABLE table_{table_id} DROP COLUMN {before.key}")
-            run(tx, f"ALTER TABLE table_{table_id} RENAME COLUMN {target} TO {after.key}")
+            run(tx, f"ALTER TABLE {schema.table} DROP COLUMN {before.key}")
+            run(tx, f"ALTER TABLE {schema.table} RENAME COLUMN {target} TO {after.key}")
 
 
-def _chunks(tx: Transaction, table_id: int, key: str) -> Iterator[list[tuple[int, Any]]]:
+def _chunks(tx: Transaction, schema: TableSchema, key: str) -> Iterator[list[tuple[int, Any]]]:
+    statement = f"SELECT id, {key} FROM {schema.source} WHERE id > ? ORDER BY id LIMIT ?"
     last = 0
-    while chunk := run(
-        tx, f"SELECT id, {key} FROM table_{table_id} WHERE id > ? ORDER BY id LIMIT ?", [last, CHUNK]
-    ).fetchall():
+    while chunk := run(tx, statement, [last, CHUNK]).fetchall():
         yield chunk
         last = chunk[-1][0]
 
@@ -84,23 +84,21 @@ def _converted(
 ) -> Iterator[tuple[int, Any]]:
     """Ids and new column values of the rows whose column has to be written."""
     dialect = dialect_of(tx)
-    convert = _converter(before, after)
     for row_id, stored in rows:
-        cell = convert(before.kind.from_column(stored, before.options, dialect))
-        value = after.kind.to_column(cell, after.options, dialect)
+        old = before.kind.from_column(stored, before.options, dialect)
+        new = after.kind.convert(old, before.kind, before.options, after.options)
+        value = after.kind.to_column(new, after.options, dialect)
         if value != (stored if same_column else None):
             yield row_id, value
 
 
-def _converter(before: FieldColumn, after: FieldColumn) -> Callable[[Cell], Cell]:
-    return lambda cell: after.kind.convert(cell, before.kind, before.options, after.options)
-
-
-def _write(tx: Transaction, table_id: int, target: str, field: FieldColumn, rows: list[tuple[int, Any]]) -> None:
+def _write(
+    tx: Transaction, schema: TableSchema, target: str, field: FieldColumn, rows: Sequence[tuple[int, Any]]
+) -> None:
     if rows:
         run(
             tx,
-            f"UPDATE table_{table_id} SET {target} = CAST(new.column2 AS {column_type(tx, field)})"
-            f" FROM (VALUES {', '.join(['(?, ?)'] * len(rows))}) AS new WHERE table_{table_id}.id = new.column1",
+            f"UPDATE {schema.source} SET {target} = CAST(new.column2 AS {column_type(tx, field)})"
+            f" FROM (VALUES {', '.join(['(?, ?)'] * len(rows))}) AS new WHERE v{schema.version}.id = new.column1",
             [value for row in rows for value in row],
         )

@@ -3,7 +3,7 @@
 import hashlib
 
 from tests.support.app import Server
-from tests.support.scenario import Step
+from tests.support.scenario import Step, heard_by
 from tests.support.stages import database_stage
 
 OF_WORKSPACE = "/api/applications/workspace/{workspace}/"
@@ -24,9 +24,10 @@ async def test_the_life_of_a_database(server: Server) -> None:
         Step("create with a table: the database is told first", "ann", f"POST {OF_WORKSPACE}",
              {"name": "Two", "type": "database", "init_with_data": True}, socket="here", keep={"second": "id"},
              answer={"order": 3, "tables": [{"name": "Table", "order": 1, "data_sync": None}]},
-             told={"there": ["application_created", "table_created"], "bob": ["application_created", "table_created"]}),
+             told=heard_by(("there", "bob"), "application_created", "table_created")),
         Step("get", "bob", "GET /api/applications/{first}/", answer={"name": "One"}),
-        Step("list", "bob", f"GET {OF_WORKSPACE}", answer=[{"id": "{database}"}, {"id": "{first}"}, {"id": "{second}"}]),
+        Step("list", "bob", f"GET {OF_WORKSPACE}",
+             answer=[{"id": "{database}"}, {"id": "{first}"}, {"id": "{second}"}]),
         Step("list of everything", "ann", "GET /api/applications/",
              answer=[{"id": "{database}"}, {"id": "{first}"}, {"id": "{second}"}]),
         Step("list of everything, outsider", "eve", "GET /api/applications/", answer=[]),

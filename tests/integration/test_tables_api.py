@@ -135,7 +135,8 @@ async def test_an_import_is_a_job_that_is_done_at_once(server: Server) -> None:
              answer={"error": "ERROR_JOB_DOES_NOT_EXIST"}),
         Step("all jobs", "ann", "GET /api/jobs/", answer={"jobs": [{"id": "{job}", **done}]}),
         Step("those at work", "ann", "GET /api/jobs/?states=!finished,!failed,!cancelled", answer={"jobs": []}),
-        Step("finished ones", "ann", "GET /api/jobs/?states=finished&job_ids={job}", answer={"jobs": [{"id": "{job}"}]}),
+        Step("finished ones", "ann", "GET /api/jobs/?states=finished&job_ids={job}",
+             answer={"jobs": [{"id": "{job}"}]}),
         Step("no jobs of others", "bob", "GET /api/jobs/", answer={"jobs": []}),
     )  # fmt: skip
     table = (await stage.people["ann"].ok("GET", f"/api/jobs/{stage.names['job']}/"))["table_id"]

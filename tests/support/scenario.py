@@ -6,7 +6,7 @@ what comes back: objects may have more keys, lists not more items, `...` stands 
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,11 @@ class Step:
     told: dict[str, Sequence[Any]] = field(default_factory=dict)
     keep: dict[str, str] = field(default_factory=dict)
     socket: str | None = None
+
+
+def heard_by(sockets: Iterable[str], *messages: Any) -> dict[str, Sequence[Any]]:
+    """The same messages for several sockets."""
+    return dict.fromkeys(sockets, messages)
 
 
 @dataclass
@@ -73,7 +78,7 @@ class Stage:
             whole = NAME.fullmatch(value)
             return self.names[whole[1]] if whole else NAME.sub(lambda match: str(self.names[match[1]]), value)
         if isinstance(value, dict):
-            return {self.resolve(key): self.resolve(each) for key, each in value.items()}
+            return {str(self.resolve(key)): self.resolve(each) for key, each in value.items()}
         return [self.resolve(each) for each in value] if isinstance(value, list) else value
 
 

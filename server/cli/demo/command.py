@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import uvloop
 from rich.console import Console
 from rich.live import Live
 
-from server.cli.demo.changes import changes
+from server.cli.demo.changes import Change, changes
 from server.cli.demo.listeners import connect_all
 from server.cli.demo.report import Report
 from server.cli.demo.rest import DemoFailed, Rest
@@ -27,7 +28,7 @@ from server.cli.serve import address, listen
 from server.settings import Settings
 
 PATIENCE = 10.0  # seconds after the last change until what is still missing counts as missing
-WIDTH = 150  # columns of the table where there is no terminal
+WIDTH = 170  # columns of the table where there is no terminal
 
 
 def demo() -> None:
@@ -54,7 +55,7 @@ def overrides(folder: Path) -> dict[str, Any]:
         "allow_signups": True,
         "signup_creates_workspace": False,
         "shutdown_spread": 0.0,
-        "log_level": "WARNING",
+        "log_level": "ERROR",
     }
     if not os.environ.get("DATABASE_URL"):
         chosen["database_url"] = f"sqlite:///{folder / 'demo.sqlite3'}"
@@ -65,7 +66,6 @@ def overrides(folder: Path) -> dict[str, Any]:
 
 async def show(settings: Settings) -> bool:
     """The whole demonstration; true when nothing was missing, out of order or too much."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     (listener,) = listen(settings, 1)
     url = address(listener)
     async with running(settings, listener), aiohttp.ClientSession() as http:
@@ -73,15 +73,23 @@ async def show(settings: Settings) -> bool:
         stage = await build_stage(rest)
         arrived = asyncio.Event()
         async with contextlib.AsyncExitStack() as stack:
-            listeners = await connect_all(stack, http, url, stage, arrived)
-            report = Report(listeners, settings)
-            with Live(console=console, get_renderable=report.table, refresh_per_second=10):
-                for change in changes(rest, stage):
-                    await report.make(change)
-                await until_complete(report, arrived)
-            await rest.call("DELETE", f"/api/workspaces/{stage.workspace_id}/")
-        console.print(report.verdict())
+            report = Report(await connect_all(stack, http, url, stage, arrived), settings)
+            await play(report, changes(rest, stage), arrived)
+        await rest.call("DELETE", f"/api/workspaces/{stage.workspace_id}/")
         return report.passed
+
+
+async def play(report: Report, script: Iterator[Change], arrived: asyncio.Event) -> None:
+    """Makes the changes while the table shows what arrives, then prints the verdict."""
+    terminal = sys.stdout.isatty()
+    console = Console(width=None if terminal else WIDTH)
+    with Live(console=console, get_renderable=report.table, refresh_per_second=10):
+        for change in script:
+            await report.make(change)
+        await until_complete(report, arrived)
+    if not terminal:
+        console.print()  # Live ends without a line break there
+    console.print(report.verdict())
 
 
 async def until_complete(report: Report, arrived: asyncio.Event) -> None:

@@ -26,10 +26,10 @@ class Made:
 @dataclass
 class Account:
     """The reckoning for one client: `arrivals[i]` is the position of the i-th expected message among the received
-    ones, None while it is missing; `surplus` counts those that nobody expected."""
+    ones, None while it is missing; `surplus` are those that nobody expected."""
 
     arrivals: list[int | None]
-    surplus: int
+    surplus: list[Message]
 
     @property
     def missing(self) -> int:
@@ -64,7 +64,7 @@ def reckon(received: list[Message], expected: list[Message]) -> Account:
         found = next((position for position, message in free.items() if holds(message, wanted)), None)
         arrivals.append(found)
         free.pop(-1 if found is None else found, None)
-    return Account(arrivals, len(free))
+    return Account(arrivals, list(free.values()))
 
 
 class Report:
@@ -127,11 +127,13 @@ class Report:
     def verdict(self) -> Text:
         """The last line: counts over all clients."""
         accounts = self.accounts
+        surplus = [message["type"] for account in accounts for message in account.surplus]
         counts = {
             "missing": sum(account.missing for account in accounts),
             "out of order": sum(account.out_of_order for account in accounts),
-            "unexpected": sum(account.surplus for account in accounts),
+            "unexpected": len(surplus),
         }
         messages = sum(len(account.arrivals) for account in accounts)
         text = ", ".join(f"{count} {name}" for name, count in counts.items())
+        text += f" ({', '.join(surplus)})" if surplus else ""
         return Text(f"{len(self.made)} changes, {messages} messages: {text}", "green" if self.passed else "bold red")

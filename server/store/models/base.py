@@ -57,7 +57,7 @@ class Record(Model):  # type: ignore[misc]
 
 
 @cache
-def find_statement(model: type[Record], param: str, names: tuple[str, ...]) -> str:
+def find_statement(model: Any, param: str, names: tuple[str, ...]) -> str:
     """SELECT of all columns of a model by some of them."""
     columns = ", ".join(f'"{field.column_name}"' for field in model._meta.sorted_fields)
     where = " AND ".join(f'"{model._meta.fields[name].column_name}" = {param}' for name in names)
