@@ -10,6 +10,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from server.actions.runner import Runner
+from server.auth.origins import OriginRules
 from server.auth.passwords import Passwords
 from server.auth.tokens import Tokens
 from server.delivery.bell import Bell, RedisBell
@@ -22,6 +23,7 @@ from server.namespaces.admission import Admission
 from server.namespaces.core import CoreNamespace
 from server.namespaces.core_socket import CoreSocket
 from server.namespaces.endpoint_socket import EndpointSocket
+from server.namespaces.events import EventsNamespace
 from server.rest import resources
 from server.rest.access_log import access_log, mark_answer
 from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, TOKENS, Readiness, RestOptions
@@ -115,6 +117,8 @@ def open_bell(settings: Settings, relay: Relay) -> Bell:
 def wire_sockets(app: web.Application, settings: Settings) -> None:
     """Socket.IO with its namespaces, and the raw sockets."""
     registry, tokens = app[REGISTRY], app[TOKENS]
+    allowed: list[str] = app[ORIGINS]
+    origins = OriginRules(settings.public_url, frozenset(allowed))
     admission = Admission(app[RUNNER], app[RELAY], registry, settings.max_pages)
     limits = SocketLimits(settings.heartbeat, settings.max_frame_size, settings.send_buffer_limit)
     server = SocketIOServer(
@@ -122,17 +126,18 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
         send_buffer_limit=settings.send_buffer_limit,
         redis_url=settings.redis_url,
         channel=channel(settings, "socketio"),
-        cors_allowed_origins="*" if "*" in app[ORIGINS] else app[ORIGINS],
+        cors_allowed_origins="*" if "*" in allowed else allowed,
         transports=["polling", "websocket"] if may_poll(settings) else ["websocket"],
         ping_interval=settings.ping_interval,
         ping_timeout=settings.ping_timeout,
         max_http_buffer_size=settings.max_frame_size,
         async_handlers=False,  # the frames of one client are handled in the order in which they came
     )
-    server.register_namespace(CoreNamespace(server, tokens, admission, registry))
+    server.register_namespace(CoreNamespace(server, tokens, origins, admission))
+    server.register_namespace(EventsNamespace(server, registry, app[RELAY], app[RUNNER], tokens, origins))
     server.attach(app)
     app[SOCKETIO] = server
-    app[ENDPOINT_SOCKET] = EndpointSocket(app[RELAY], registry, app[RUNNER], limits)
+    app[ENDPOINT_SOCKET] = EndpointSocket(app[RELAY], registry, app[RUNNER], limits).serve
     app.router.add_get("/ws/core/", CoreSocket(tokens, admission, registry, limits).serve)
 
 

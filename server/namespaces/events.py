@@ -6,9 +6,7 @@ entitlement, and the join happens in the turn of the event loop that answers it;
 
 import asyncio
 import time
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs
 
 import socketio
 
@@ -23,12 +21,9 @@ from server.delivery.rooms import Registry
 from server.delivery.socketio_server import SocketIOServer
 from server.delivery.subscribers import Subscriber
 from server.errors import CloseCode, Refused, Unavailable
-from server.namespaces.handshake import bare
+from server.namespaces.handshake import UNAUTHORIZED, UNAVAILABLE, token_of
 
 NAME = "/events"
-COOKIE = "access_token"
-UNAUTHORIZED = "Unauthorized"  # python-socketio makes {"message": …} of it
-UNAVAILABLE = "The server cannot look this up just now."
 
 
 class EventsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
@@ -65,7 +60,7 @@ class EventsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """Lets a client with a good token in; others get the connect error `{"message": "Unauthorized"}`."""
         subscriber = self.socketio.subscriber_of(sid)
         try:
-            who = Credentials(self.tokens.read_access(self.token_of(environ, auth)))
+            who = Credentials(self.tokens.read_access(token_of(environ, auth, self.origins)))
             user_id = await self.relay.admit(lambda: self.runner.look_at(who, find_user))
         except Refused:
             raise socketio.exceptions.ConnectionRefusedError(UNAUTHORIZED) from None
@@ -76,20 +71,6 @@ class EventsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         self.registry.identify(subscriber, user_id)
         self.credentials[sid] = who
         self.expire_later(subscriber, who)
-
-    def token_of(self, environ: dict[str, Any], auth: Any) -> str:
-        """The token of the CONNECT packet, else of the header, the cookie or the query; empty when there is none, or
-        only a cookie that the page may not use."""
-        token = auth.get("token") if isinstance(auth, dict) else None
-        if isinstance(token, str) and bare(token):
-            return bare(token)
-        if header := bare(environ.get("HTTP_AUTHORIZATION", "")):
-            return header
-        if cookie := cookie_of(environ.get("HTTP_COOKIE", "")):
-            allowed = self.origins.may_use_cookie(environ.get("HTTP_ORIGIN"), environ.get("HTTP_HOST", ""))
-            return cookie if allowed else ""
-        query: str = environ.get("QUERY_STRING", "")
-        return parse_qs(query).get("token", [""])[0]
 
     def is_here(self, subscriber: Subscriber) -> bool:
         """False when the connection ended while something was awaited."""
@@ -144,12 +125,3 @@ class EventsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
 
 def refusal(message: str) -> dict[str, Any]:
     return {"ok": False, "message": message}
-
-
-def cookie_of(header: str) -> str:
-    """The access token of a Cookie header, empty when there is none."""
-    try:
-        found = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""

@@ -23,7 +23,8 @@ from server.rest.record_requests import (
 routes = web.RouteTableDef()
 PATH = "/api/1/ce/{name:.+}"
 LARGE = 1 << 18  # bytes above which an answer is written in pieces, so that other clients are served in between
-ENDPOINT_SOCKET: web.AppKey[Callable[[web.Request], Awaitable[web.StreamResponse]]] = web.AppKey("endpoint_socket")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ENDPOINT_SOCKET = web.AppKey[Handler]("endpoint_socket")
 
 
 @routes.get(PATH)

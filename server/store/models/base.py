@@ -46,7 +46,8 @@ class Record(Model):  # type: ignore[misc]
 
         The SQL is composed once per model and set of columns: peewee's composing costs several times the query."""
         fields, database = cls._meta.fields, cls._meta.database
-        sql = find_statement(cls, database.param, tuple(values))
+        model: Any = cls
+        sql = find_statement(model, database.param, tuple(values))
         row = database.execute_sql(sql, [fields[name].db_value(value) for name, value in values.items()]).fetchone()
         if row is None:
             return None
