@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -15,9 +16,9 @@ import pytest
 import socketio
 
 from tests.support.app import Answer, Person, Server
-from tests.support.commands import command, listening_url, run, serving
+from tests.support.commands import ROOT, run, serving
 from tests.support.node import NodeClient, Toolchain
-from tests.support.processes import Child, accepts, free_port, wait_until
+from tests.support.processes import Child, accepts, free_port, is_alive, wait_until
 
 QUICK = {"SHUTDOWN_SPREAD": "0.2"}
 
@@ -285,8 +286,41 @@ async def test_health_tells_life_from_readiness(
         assert (await server.request("GET", "/readyz")).status == 200
 
 
-def test_with_a_terminal_it_would_log_for_people(sqlite_url: str) -> None:
-    with command("serve", "--port", "0", DATABASE_URL=sqlite_url, LOG_FORMAT="console") as child:
-        listening_url(child)
+async def test_the_console_format_is_for_people(sqlite_url: str, http: aiohttp.ClientSession) -> None:
+    with serving(DATABASE_URL=sqlite_url, LOG_FORMAT="console") as (child, url):
+        await at(url, http).sign_up("Ann")
         stop(child)
-        assert child.wait(20) in (0, -signal.SIGTERM)
+        assert await ended(child) == 0
+    assert "POST /api/user/ 200" in child.output
+    assert "INFO    server.cli.process stopping\n" in child.output
+
+
+async def test_a_second_signal_ends_all_workers_at_once(
+    postgres_url: str, redis_url: str, http: aiohttp.ClientSession
+) -> None:
+    environ = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, **QUICK}
+    run("migrate", **environ)
+    with serving("--workers", "2", **environ) as (child, url):
+        ann = await at(url, http).sign_up("Ann")
+        socket = await ann.core_socket()
+        workers = workers_of(child).values()
+        async with SlowRequest(ann, "/api/workspaces/", {"name": "never"}):
+            stop(child)
+            await socket.until(lambda: socket.closed)
+            stop(child)
+            assert await ended(child, 2) == 128 + signal.SIGTERM
+        wait_until(lambda: not any(is_alive(worker.pid) for worker in workers), 10, "the workers end")
+        await socket.close()
+
+
+def test_workers_that_cannot_start_end_the_supervisor() -> None:
+    code = """
+import socket
+from server.cli import supervisor
+supervisor.PAUSE = 0
+raise SystemExit(supervisor.Supervisor([socket.socket()], lambda listener, leash: 3).run())
+"""
+    with Child([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}, cwd="/") as child:
+        assert child.wait() == 1
+        assert child.output.count("worker ended with status 3") == 5
+        assert "giving up" in child.output
