@@ -4,11 +4,14 @@ Invariants: an event class is the only description of a message type; its payloa
 names. The wire adds framing around the payload and never looks inside.
 """
 
-from dataclasses import fields
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import ClassVar, NamedTuple, TypeVar, dataclass_transform
 
 from server.encoding import encode
+from server.events.rooms import CONTROL
 
+E = TypeVar("E", bound="Event")
 CATALOGUE: dict[str, type["Event"]] = {}
 
 
@@ -20,26 +23,33 @@ class Origin(NamedTuple):
 
 
 class Event:
-    """Base of all message types; subclasses are frozen dataclasses whose fields are the payload's keys.
+    """Base of all message types; the fields of a subclass are its payload's keys.
 
     `type` is the name on the wire, `audience` the kinds of rooms that may get it (`core:table`, …), `source` where
-    it is documented.
-    """
+    it is documented."""
 
     __slots__ = ()
     type: ClassVar[str] = ""
     audience: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = ""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Enters every class with a type into the catalogue; `@dataclass(slots=True)` makes a class twice."""
-        super().__init_subclass__(**kwargs)
-        if cls.type:
-            CATALOGUE[cls.type] = cls
-
     def payload(self) -> bytes:
         """The bytes that are stored and sent."""
         raise NotImplementedError
+
+
+@dataclass_transform(frozen_default=True)
+def event(name: str, *audience: str, source: str) -> Callable[[type[E]], type[E]]:
+    """Makes a class a message type of the catalogue: its name on the wire, the kinds of rooms that may get it (none:
+    the relays alone), and where it is documented."""
+
+    def enter(cls: type[E]) -> type[E]:
+        made = dataclass(frozen=True, slots=True)(cls)
+        made.type, made.audience, made.source = name, audience or (CONTROL,), source
+        CATALOGUE[name] = made
+        return made
+
+    return enter
 
 
 class CoreEvent(Event):
@@ -56,7 +66,6 @@ class ControlEvent(Event):
     place in the log, before the next event."""
 
     __slots__ = ()
-    audience = ("control",)
 
     def payload(self) -> bytes:
         return encode({field.name: getattr(self, field.name) for field in fields(self)})  # type: ignore[arg-type]

@@ -1,41 +1,31 @@
 """Events of the items API (contract items.md); the payload is the one argument of the Socket.IO event."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from server.encoding import encode
-from server.events.event import Event
+from server.events.event import Event, event
 
 SOURCE = "items.md Socket.IO"
 
 
-@dataclass(frozen=True, slots=True)
+@event("item-updated", "items:workspace", source=SOURCE)
 class ItemUpdated(Event):
-    type: ClassVar[str] = "item-updated"
-    audience: ClassVar[tuple[str, ...]] = ("items:workspace",)
-    source: ClassVar[str] = SOURCE
     item: dict[str, Any]
 
     def payload(self) -> bytes:
         return encode(self.item)
 
 
-@dataclass(frozen=True, slots=True)
+@event("item-removed", "items:workspace", source=SOURCE)
 class ItemRemoved(Event):
-    type: ClassVar[str] = "item-removed"
-    audience: ClassVar[tuple[str, ...]] = ("items:workspace",)
-    source: ClassVar[str] = SOURCE
     item_id: str
 
     def payload(self) -> bytes:
         return encode(self.item_id)
 
 
-@dataclass(frozen=True, slots=True)
+@event("column-patched", "items:workspace", source=SOURCE)
 class ColumnPatched(Event):
-    type: ClassVar[str] = "column-patched"
-    audience: ClassVar[tuple[str, ...]] = ("items:workspace",)
-    source: ClassVar[str] = SOURCE
     column: dict[str, Any]
 
     def payload(self) -> bytes:

@@ -1,128 +1,83 @@
 """Messages about users, workspaces, members, invitations and notifications (contract database.md, a)."""
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from server.events import shapes
-from server.events.event import CoreEvent
+from server.events.event import CoreEvent, event
 
 SOURCE = "database.md (a) Users and workspaces"
 
 
-@dataclass(frozen=True, slots=True)
+@event("user_updated", "core:workspace", "core:user", source=SOURCE)
 class UserUpdated(CoreEvent):
-    type: ClassVar[str] = "user_updated"
-    audience: ClassVar[tuple[str, ...]] = ("core:workspace", "core:user")
-    source: ClassVar[str] = SOURCE
     user: shapes.Person
 
 
-@dataclass(frozen=True, slots=True)
+@event("group_created", "core:workspace", source=SOURCE)
 class GroupCreated(CoreEvent):
-    type: ClassVar[str] = "group_created"
-    audience: ClassVar[tuple[str, ...]] = ("core:workspace",)
-    source: ClassVar[str] = SOURCE
     workspace: shapes.Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@event("group_updated", "core:workspace", source=SOURCE)
 class GroupUpdated(CoreEvent):
-    type: ClassVar[str] = "group_updated"
-    audience: ClassVar[tuple[str, ...]] = ("core:workspace",)
-    source: ClassVar[str] = SOURCE
     workspace_id: int
     workspace: shapes.Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@event("before_group_deleted", "core:workspace", source="database.md (g)")
 class BeforeGroupDeleted(CoreEvent):
-    type: ClassVar[str] = "before_group_deleted"
-    audience: ClassVar[tuple[str, ...]] = ("core:workspace",)
-    source: ClassVar[str] = "database.md (g)"
     workspace_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@event("group_deleted", "core:workspace", source=SOURCE)
 class GroupDeleted(CoreEvent):
-    type: ClassVar[str] = "group_deleted"
-    audience: ClassVar[tuple[str, ...]] = ("core:workspace",)
-    source: ClassVar[str] = SOURCE
     workspace_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@event("groups_reordered", "core:user", source=SOURCE)
 class GroupsReordered(CoreEvent):
-    type: ClassVar[str] = "groups_reordered"
-    audience: ClassVar[tuple[str, ...]] = ("core:user",)
-    source: ClassVar[str] = SOURCE
     workspace_ids: list[int]
 
 
-@dataclass(frozen=True, slots=True)
+@event("group_user_added", "core:workspace", source=SOURCE)
 class GroupUserAdded(CoreEvent):
-    type: ClassVar[str] = "group_user_added"
-    audience: ClassVar[tuple[str, ...]] = ("core:workspace",)
-    source: ClassVar[str] = SOURCE
     id: int
     workspace_id: int
     workspace_user: shapes.Member
 
 
-@dataclass(frozen=True, slots=True)
+@event("group_user_updated", "core:workspace", source=SOURCE)
 class GroupUserUpdated(CoreEvent):
-    type: ClassVar[str] = "group_user_updated"
-    audience: ClassVar[tuple[str, ...]] = ("core:workspace",)
-    source: ClassVar[str] = SOURCE
     id: int
     workspace_id: int
     workspace_user: shapes.Member
 
 
-@dataclass(frozen=True, slots=True)
+@event("group_user_deleted", "core:workspace", "core:user", source=SOURCE)
 class GroupUserDeleted(CoreEvent):
-    type: ClassVar[str] = "group_user_deleted"
-    audience: ClassVar[tuple[str, ...]] = ("core:workspace", "core:user")
-    source: ClassVar[str] = SOURCE
     id: int
     workspace_id: int
     workspace_user: shapes.Member
 
 
-@dataclass(frozen=True, slots=True)
+@event("workspace_invitation_updated_or_created", "core:user", source=SOURCE)
 class InvitationUpdatedOrCreated(CoreEvent):
-    type: ClassVar[str] = "workspace_invitation_updated_or_created"
-    audience: ClassVar[tuple[str, ...]] = ("core:user",)
-    source: ClassVar[str] = SOURCE
     invitation: shapes.Invitation
 
 
-@dataclass(frozen=True, slots=True)
+@event("workspace_invitation_accepted", "core:user", source=SOURCE)
 class InvitationAccepted(CoreEvent):
-    type: ClassVar[str] = "workspace_invitation_accepted"
-    audience: ClassVar[tuple[str, ...]] = ("core:user",)
-    source: ClassVar[str] = SOURCE
     invitation: shapes.Invitation
 
 
-@dataclass(frozen=True, slots=True)
+@event("workspace_invitation_rejected", "core:user", source=SOURCE)
 class InvitationRejected(CoreEvent):
-    type: ClassVar[str] = "workspace_invitation_rejected"
-    audience: ClassVar[tuple[str, ...]] = ("core:user",)
-    source: ClassVar[str] = SOURCE
     invitation: shapes.Invitation
 
 
-@dataclass(frozen=True, slots=True)
+@event("notifications_created", "core:user", source="database.md (a) Public views, notifications, premium")
 class NotificationsCreated(CoreEvent):
-    type: ClassVar[str] = "notifications_created"
-    audience: ClassVar[tuple[str, ...]] = ("core:user",)
-    source: ClassVar[str] = "database.md (a) Public views, notifications, premium"
     notifications: list[shapes.Notification]
 
 
-@dataclass(frozen=True, slots=True)
+@event("notification_marked_as_read", "core:user", source="database.md (a) Public views, notifications, premium")
 class NotificationMarkedAsRead(CoreEvent):
-    type: ClassVar[str] = "notification_marked_as_read"
-    audience: ClassVar[tuple[str, ...]] = ("core:user",)
-    source: ClassVar[str] = "database.md (a) Public views, notifications, premium"
     notification: shapes.Notification
