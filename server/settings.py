@@ -54,7 +54,9 @@ class Settings(BaseModel):
     ping_interval: float = setting(20.0, "Engine.IO ping interval", unit="s", gt=0)
     ping_timeout: float = setting(20.0, "Engine.IO ping timeout", unit="s", gt=0)
     heartbeat: float = setting(25.0, "ping interval of raw WebSockets", unit="s", gt=0)
-    send_buffer_limit: int = setting(1 << 20, "unsent bytes after which a reader is cut (4408)", unit="B", ge=4096)
+    send_buffer_limit: int = setting(
+        1 << 20, "unsent bytes above which a reader that is told more is cut (4408)", unit="B", ge=4096
+    )
     max_frame_size: int = setting(1 << 20, "largest frame a client may send", unit="B", ge=1024)
     max_body_size: int = setting(20 << 20, "largest JSON request body", unit="B", ge=1024)
     max_pages: int = setting(200, "pages one socket may subscribe", unit="pages", ge=1)

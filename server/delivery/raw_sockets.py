@@ -35,7 +35,7 @@ class RawLink(Link):
         if transport is None or transport.is_closing() or self._closing is not None:
             return False
         assert isinstance(frame, bytes)
-        if transport.get_write_buffer_size() + len(frame) > self.limit:
+        if transport.get_write_buffer_size() > self.limit:
             self.cut()
             return False
         transport.write(frame)

@@ -98,7 +98,7 @@ class SocketIOLink(Link):
         if not self.server.is_alive(self.eio_sid):
             return False
         socket = self.server.eio.sockets[self.eio_sid]
-        if socket.queue.size + weight(frame) > self.limit:
+        if socket.queue.size > self.limit:
             self.server.cut(self.eio_sid)
             return False
         socket.queue.put_nowait(frame)
@@ -113,6 +113,9 @@ class SocketIOLink(Link):
             self.server.spawn(self.server.disconnect(self.sid, namespace=self.namespace))
 
 
+RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
+
+
 class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
     """python-socketio's server around our registry. `subscriber` is what the registry enters for a new client."""
 
@@ -124,6 +127,12 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
 
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer
+
+    async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
+        """Takes an event of a client, but none with a name that the protocol keeps for itself: those would reach the
+        handlers of connections with whatever arguments the client likes."""
+        if isinstance(data, list) and data and isinstance(data[0], str) and data[0] not in RESERVED:
+            await super()._handle_event(eio_sid, namespace, id, data)
 
     def subscriber(self, sid: str, eio_sid: str, namespace: str) -> Subscriber:
         link = SocketIOLink(self, sid, eio_sid, namespace, self.send_buffer_limit)

@@ -49,12 +49,8 @@ class EventsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         self.expiries: dict[str, asyncio.TimerHandle] = {}
 
     async def trigger_event(self, event: Any, *args: Any) -> Any:
-        """Finds the handler of an event. A client may send `connect` and `disconnect` as events: they do nothing."""
-        if event in ("select-workspace", "deselect-workspace"):
-            return await super().trigger_event(event.replace("-", "_"), *args)
-        if event in ("connect", "disconnect") and not self.socketio.manager.is_connected(args[0], NAME):
-            return await super().trigger_event(event, *args)
-        return self.socketio.not_handled
+        """Finds the handler of an event, whose names have hyphens."""
+        return await super().trigger_event(event.replace("-", "_"), *args)
 
     async def on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         """Lets a client with a good token in; others get the connect error `{"message": "Unauthorized"}`."""

@@ -27,6 +27,7 @@ def add_cors(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
     elif origin in allowed:
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
         response.headers[hdrs.VARY] = "Origin"
     response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED_HEADERS
 

@@ -1,0 +1,149 @@
+"""Sockets of `/events`: getting in, selecting a workspace, and losing it."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import jwt
+import pytest
+import socketio
+
+from tests.support.app import PASSWORD, PATIENCE, SECRET, Server
+from tests.support.boards import Board, Connect, Listener, brief, listening, make_board
+
+
+@pytest.fixture
+async def board(server: Server) -> Board:
+    return await make_board(await server.sign_up("Ann"))
+
+
+@pytest.fixture
+async def listen(server: Server) -> AsyncIterator[Connect]:
+    async with listening(server) as connect:
+        yield connect
+
+
+async def test_every_place_of_the_token_is_taken(server: Server, board: Board, listen: Connect) -> None:
+    token = board.ann.token
+    ways: list[dict[str, Any]] = [
+        {"auth": {"token": token}},
+        {"auth": {"token": f"Bearer {token}"}},
+        {"headers": {"Authorization": token}},
+        {"headers": {"Authorization": f"Bearer {token}"}},
+        {"headers": {"Cookie": f"access_token={token}", "Origin": server.url}},
+        {"query": f"/?token={token}"},
+        {"auth": {"token": token}, "headers": {"Authorization": "Bearer nonsense"}},
+        {"auth": {"token": token}, "headers": {"Origin": "https://page.example"}},
+    ]
+    for how in ways:
+        socket = await listen(**how)
+        assert (await socket.select(board.uuid))["workspace"] == board.uuid
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"auth": {"token": "nonsense"}},
+        {"auth": {"token": 5}},
+        {"auth": ["token"]},
+        {"auth": "token"},
+        {"headers": {"Authorization": "Bearer nonsense"}},
+        {"query": "/?token=nonsense"},
+    ],
+)
+async def test_a_refused_socket_gets_the_connect_error(server: Server, how: dict[str, Any]) -> None:
+    await refused(server, how)
+
+
+async def refused(server: Server, how: dict[str, Any]) -> None:
+    listener = Listener(server.url)
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await listener.connect(**how)
+    assert listener.refusals == [{"message": "Unauthorized"}]
+    await listener.client.disconnect()
+
+
+async def test_a_cookie_of_a_foreign_page_is_refused(server: Server, board: Board) -> None:
+    for origin in ("https://evil.example", "null", None):
+        headers = {"Cookie": f"access_token={board.ann.token}"} | ({"Origin": origin} if origin else {})
+        await refused(server, {"headers": headers})
+
+
+async def test_tokens_of_ended_sessions_are_refused(server: Server, board: Board, listen: Connect) -> None:
+    socket = await listen(board.ann, board.uuid)
+    body = {"old_password": PASSWORD, "new_password": "another-password"}
+    await board.ann.ok("POST", "/api/user/change-password/", body)
+    await asyncio.wait_for(socket.ended.wait(), PATIENCE)
+
+
+async def test_selecting_and_deselecting(server: Server, board: Board, listen: Connect) -> None:
+    other = await make_board(board.ann)
+    socket = await listen(board.ann)
+    for spelling in (board.workspace, str(board.workspace), board.uuid):
+        answer = await socket.select(spelling)
+        assert answer == {"ok": True, "workspace": spelling, "position": await board.position()}
+    item = await board.item()
+    assert brief(await socket.take(2)) == [("item-updated", item["id"]), ("column-patched", board.columns[0], 1)]
+
+    assert (await socket.call("select-workspace", other.uuid, {"since": 1}))["ok"]
+    await board.item("not heard")
+    item = await other.item()
+    assert brief(await socket.take(2)) == [("item-updated", item["id"]), ("column-patched", other.columns[0], 1)]
+
+    for _ in range(2):
+        assert await socket.call("deselect-workspace") == {"ok": True}
+    await other.item("not heard")
+    assert await socket.rest() == []
+
+
+async def test_a_refused_selection_joins_nothing_and_keeps_what_was(
+    server: Server, board: Board, listen: Connect
+) -> None:
+    stranger = await make_board(await server.sign_up("Bob"))
+    socket = await listen(board.ann, board.uuid)
+    refusals = [stranger.uuid, stranger.workspace, str(uuid.uuid4()), 0, -1, 2**70, 1.5, True, None, "", "x\0", [], {}]
+    for wrong in refusals:
+        answer = await socket.call("select-workspace", wrong)
+        assert answer.keys() == {"ok", "message"} and answer["ok"] is False and answer["message"], wrong
+        await socket.client.emit("select-workspace", wrong, namespace="/events")
+    assert (await socket.call("select-workspace"))["ok"] is False
+    assert (await socket.call("select-workspace", board.uuid, "junk", [1], None))["ok"] is True
+    await stranger.item()
+    item = await board.item()
+    assert brief(await socket.take(2)) == [("item-updated", item["id"]), ("column-patched", board.columns[0], 1)]
+
+
+async def test_sent_connect_and_disconnect_events_do_nothing(board: Board, listen: Connect) -> None:
+    """The names are the server's own: as events of a client they would reach its connect and disconnect handlers."""
+    socket = await listen(board.ann, board.uuid)
+    for name in ("connect", "disconnect", "trigger_event", "unknown", "select_workspace"):
+        await socket.client.emit(name, {"HTTP_COOKIE": 5}, namespace="/events")
+    item = await board.item()
+    assert brief(await socket.take(2))[0] == ("item-updated", item["id"])
+
+
+async def test_membership_lost_later_deselects(server: Server, board: Board, listen: Connect) -> None:
+    ann, bob = board.ann, await server.sign_up("Bob")
+    await ann.invite(bob, board.workspace)
+    anns, bobs = await listen(ann, board.uuid), await listen(bob, str(board.workspace))
+    members = await ann.ok("GET", f"/api/workspaces/users/workspace/{board.workspace}/")
+    number = next(member["id"] for member in members if member["user_id"] == bob.id)
+    await ann.ok("DELETE", f"/api/workspaces/users/{number}/")
+    item = await board.item()
+    assert brief(await anns.take(2))[0] == ("item-updated", item["id"])
+    assert await bobs.take(1) == [("workspace-deselected", str(board.workspace))]
+    assert await bobs.rest() == []
+    assert (await bobs.call("select-workspace", board.uuid))["ok"] is False
+
+
+async def test_a_token_that_expires_disconnects(board: Board, listen: Connect) -> None:
+    claims = jwt.decode(board.ann.token, SECRET, algorithms=["HS256"])
+    soon = jwt.encode(claims | {"exp": int(time.time()) + 2}, SECRET, algorithm="HS256")
+    socket, lasting = await listen(auth={"token": soon}), await listen(board.ann, board.uuid)
+    await socket.select(board.uuid)
+    await asyncio.wait_for(socket.ended.wait(), PATIENCE)
+    assert not lasting.ended.is_set()
+    assert await lasting.rest() == []
