@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> web.Application:
     for table in resources.ALL:
         app.add_routes(table)
     app.cleanup_ctx.append(run_delivery)
-    app.on_shutdown.append(close_sockets)
+    app.on_shutdown.append(close_at_once)
     return app
 
 
@@ -176,6 +176,11 @@ def close_rest(app: web.Application) -> None:
         subscriber.link.close(CloseCode.RESTART, "restart")
     for eio_sid in list(app[SOCKETIO].eio.sockets):
         app[SOCKETIO].restart(eio_sid)
+
+
+async def close_at_once(app: web.Application) -> None:
+    """When the application ends without `drain`, nobody waits for sockets."""
+    close_rest(app)
 
 
 async def drain(app: web.Application, timeout: float) -> None:

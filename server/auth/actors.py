@@ -1,6 +1,7 @@
 """Who acts: the account behind the credentials of a request or socket, checked inside the transaction that acts."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 
 from server.auth.tokens import Claims
 from server.errors import INVALID_ACCESS_TOKEN, NO_CREDENTIALS, USER_NOT_FOUND, Refused
@@ -14,6 +15,12 @@ class Credentials:
 
     claims: Claims | None
     socket_id: str | None = None
+
+    def admitted(self) -> "Credentials":
+        """The credentials of a socket that was let in: from then on its session ends through the log, which spares the
+        socket that changed the password, and no longer by the age of its token."""
+        assert self.claims is not None
+        return replace(self, claims=replace(self.claims, issued_at=sys.maxsize))
 
 
 @dataclass(frozen=True, slots=True)

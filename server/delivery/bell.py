@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 from server.events.event import Origin
 from server.store.log import LoggedEvent
 
-MAX_MESSAGE = 256 << 10  # bytes of events worth carrying; above, the message only says "look at the log"
-MAX_BACKLOG = 1000  # commits waiting for a Redis that does not answer; above, they are dropped
-LISTEN_TIMEOUT = 5.0  # seconds of silence after which the listener looks around
+MAX_MESSAGE = 64 << 10  # bytes of events worth carrying; above, the message only says "look at the log"
+MAX_BACKLOG = 256  # commits waiting for a Redis that does not answer; above, they are dropped
+LISTEN_TIMEOUT = 2.0  # seconds of silence after which the listener looks around
 RETRY_PAUSE = 0.5  # seconds between attempts to reach Redis
 logger = logging.getLogger(__name__)
 Hear = Callable[[Sequence[LoggedEvent]], None]
@@ -51,13 +51,13 @@ class RedisBell(Bell):
         self.connected = False
         self.channel = channel
         self._redis: Any = redis.asyncio.Redis.from_url(url, socket_timeout=5, socket_keepalive=True)
-        self._outbox: asyncio.Queue[Sequence[LoggedEvent]] = asyncio.Queue(MAX_BACKLOG)
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(MAX_BACKLOG)
         self._tasks: list[asyncio.Task[None]] = []
 
     def ring(self, events: Sequence[LoggedEvent]) -> None:
         self.hear(events)
         if not self._outbox.full():
-            self._outbox.put_nowait(events)
+            self._outbox.put_nowait(pack(events))
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._publish()), asyncio.create_task(self._listen())]
@@ -70,9 +70,9 @@ class RedisBell(Bell):
 
     async def _publish(self) -> None:
         while True:
-            events = await self._outbox.get()
+            message = await self._outbox.get()
             try:
-                await self._redis.publish(self.channel, pack(events))
+                await self._redis.publish(self.channel, message)
             except (RedisError, OSError) as error:
                 logger.warning("bell could not ring: %s", error)
 
@@ -82,16 +82,23 @@ class RedisBell(Bell):
                 await self._hear_all()
             except (RedisError, OSError) as error:
                 logger.warning("bell is deaf: %s", error)
-            self.connected = False
+            finally:
+                self.connected = False
             await asyncio.sleep(RETRY_PAUSE)
 
     async def _hear_all(self) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=False) as channel:
             await channel.subscribe(self.channel)
+            asked = False
             while True:
                 message = await channel.get_message(timeout=LISTEN_TIMEOUT)
                 if message is None:
+                    if asked:
+                        raise ConnectionError("Redis does not answer")
+                    await channel.ping()
+                    asked = True
                     continue
+                asked = False
                 if message["type"] == "subscribe":
                     self.connected = True
                     self.wake()
@@ -99,7 +106,11 @@ class RedisBell(Bell):
                     self._take(message["data"])
 
     def _take(self, message: bytes) -> None:
-        events = unpack(message)
+        try:
+            events = unpack(message)
+        except (ValueError, TypeError):  # of another version, or of somebody else: the log has what it said
+            logger.warning("bell heard a message that it does not understand")
+            events = []
         if events:
             self.hear(events)
         else:

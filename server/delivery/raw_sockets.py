@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from server.delivery.backlog import Backlog
 from server.delivery.subscribers import Link
 from server.delivery.wire import Frame, close_frame
 from server.errors import CloseCode
@@ -18,16 +19,17 @@ MAX_REASON = 123  # bytes of a close frame's reason
 CLOSE_TIMEOUT = 5.0  # seconds a peer gets to read the rest and answer a close
 
 
-class RawLink(Link):
+class RawLink(Link, Backlog):
     """Writes frames to the transport of an accepted WebSocket."""
 
-    __slots__ = ("_closing", "limit", "request", "socket", "transport")
+    __slots__ = ("_closing", "request", "socket", "transport")
 
     def __init__(self, request: web.Request, socket: web.WebSocketResponse, limit: int) -> None:
         self.request = request
         self.socket = socket
         self.transport: Any = request.transport
         self.limit = limit
+        self.seen = None
         self._closing: asyncio.Task[Any] | None = None
 
     def write(self, frame: Frame) -> bool:
@@ -35,22 +37,28 @@ class RawLink(Link):
         if transport is None or transport.is_closing() or self._closing is not None:
             return False
         assert isinstance(frame, bytes)
-        if transport.get_write_buffer_size() > self.limit:
-            self.cut()
-            return False
         transport.write(frame)
+        self.watch()
         return True
+
+    def backlog(self) -> int:
+        size: int = self.transport.get_write_buffer_size()
+        return size
 
     def cut(self) -> None:
         """Ends a connection whose reader is too slow: 4408 after what it has not read, then a hard end."""
-        self.transport.write(close_frame(CloseCode.TOO_SLOW, "too slow"))
-        self.transport.close()
-        asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.transport.abort)
+        if not self.transport.is_closing():
+            self.transport.write(close_frame(CloseCode.TOO_SLOW, "too slow"))
+            self.transport.close()
+            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.transport.abort)
 
     def close(self, code: int, reason: str) -> None:
-        if self._closing is None:
+        """Ends with a close frame; a peer that does not read it is dropped. aiohttp would wait for it without end."""
+        if self._closing is None and self.transport is not None:
             text = reason.encode()[:MAX_REASON].decode(errors="ignore").encode()
             self._closing = asyncio.ensure_future(self.socket.close(code=code, message=text))
+            timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.transport.abort)
+            self._closing.add_done_callback(lambda _: timer.cancel())
 
     async def drain_close(self) -> None:
         """Waits until a close that was begun has ended."""

@@ -16,14 +16,14 @@ from typing import TypeVar
 from server.delivery import entitlements
 from server.delivery.rooms import Registry
 from server.delivery.wire import Frame, Wire
-from server.errors import Unavailable
+from server.errors import CloseCode, Unavailable
 from server.events.rooms import CONTROL
-from server.store import log
 from server.store.log import LoggedEvent
 from server.store.transaction import Store, Transaction
 
 T = TypeVar("T")
 BATCH = 500  # events read from the log at once
+SLICE = 20  # of them delivered in one turn of the event loop
 GAP_PATIENCE = 0.01  # seconds: neighbours of a gap are usually on their way from another thread
 logger = logging.getLogger(__name__)
 
@@ -101,8 +101,10 @@ class Relay:
 
     async def _catch_up(self) -> None:
         while True:
-            events = await self.store.read(read_after, self.cursor, BATCH)
-            self.hear(events)
+            events = await self.store.read_log(self.cursor, BATCH)
+            for start in range(0, len(events), SLICE):
+                self.hear(events[start : start + SLICE])
+                await asyncio.sleep(0)  # sockets write and requests run in between
             if len(events) < BATCH:
                 return
 
@@ -134,8 +136,8 @@ class Relay:
             frame = frames.get(wire)
             if frame is None:
                 frame = frames[wire] = wire.event(event)
-            subscriber.send(frame)
-
-
-def read_after(tx: Transaction, cursor: int, limit: int) -> list[LoggedEvent]:
-    return log.read_after(tx.db, cursor, limit)
+            try:
+                subscriber.send(frame)
+            except Exception:  # one broken connection must not cost the others their event
+                logger.exception("a socket could not be written to")
+                entitlements.close(self.registry, subscriber, CloseCode.RESTART, "error")

@@ -96,6 +96,15 @@ class RoomsManager(AsyncManager):  # type: ignore[misc]
         self.sids: dict[tuple[str, str], str] = {}  # (eio_sid, namespace) -> sid
         self.populated: Counter[str] = Counter()  # namespace -> clients
 
+    @property
+    def rooms(self) -> Counter[str]:
+        """Where the stock manager keeps its rooms; its `emit` asks here whether a namespace has clients at all."""
+        return self.populated
+
+    @rooms.setter
+    def rooms(self, rooms: object) -> None:
+        pass  # the stock constructor makes an empty dictionary
+
     def get_namespaces(self) -> Iterable[str]:
         return list(self.populated)
 

@@ -1,32 +1,53 @@
 """The Socket.IO server: python-socketio's, with our registry, bounded outboxes and namespaces' wires.
 
-Invariants: every packet of a connection takes one ordered path, the Engine.IO socket's queue; a queue that holds
-more unsent bytes than the limit cuts its connection.
+Invariants: every packet of a connection takes one ordered path, the Engine.IO socket's queue; a reader that
+lets more than the limit wait there, and makes no progress, is cut.
 """
 
 import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import engineio
 import socketio
 from aiohttp import web
 from engineio.async_drivers.aiohttp import WebSocket
+from socketio import packet
 
+from server.delivery.backlog import Backlog
 from server.delivery.raw_sockets import CLOSE_TIMEOUT
 from server.delivery.rooms import RedisRoomsManager, Registry, RoomsManager
 from server.delivery.subscribers import Link, Subscriber
 from server.delivery.wire import SOCKETIO_WIRES, Frame
 from server.errors import CloseCode
 
+logger = logging.getLogger(__name__)
 
-class Outbox(asyncio.Queue[Any]):
-    """The queue of an Engine.IO socket, which knows how many bytes wait in it."""
 
-    size = 0
+class Outbox(asyncio.Queue[Any], Backlog):
+    """The queue of an Engine.IO socket: everything that is sent to it passes here, acknowledgements and pings too."""
+
+    size: int
+    end: Callable[[], None]
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self.size, self.seen = 0, None
+        self.limit = sys.maxsize  # until the connection is known, see SocketIOServer._handle_eio_connect
+
+    def backlog(self) -> int:
+        return self.size
+
+    def cut(self) -> None:
+        self.end()
 
     def _put(self, item: Any) -> None:
         self.size += weight(item)
         super()._put(item)
+        self.watch()
 
     def _get(self) -> Any:
         item = super()._get()
@@ -85,23 +106,18 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
 class SocketIOLink(Link):
     """Writes into the outbox of an Engine.IO socket."""
 
-    __slots__ = ("eio_sid", "limit", "namespace", "server", "sid")
+    __slots__ = ("eio_sid", "namespace", "server", "sid")
 
-    def __init__(self, server: "SocketIOServer", sid: str, eio_sid: str, namespace: str, limit: int) -> None:
+    def __init__(self, server: "SocketIOServer", sid: str, eio_sid: str, namespace: str) -> None:
         self.server = server
         self.sid = sid
         self.eio_sid = eio_sid
         self.namespace = namespace
-        self.limit = limit
 
     def write(self, frame: Frame) -> bool:
         if not self.server.is_alive(self.eio_sid):
             return False
-        socket = self.server.eio.sockets[self.eio_sid]
-        if socket.queue.size > self.limit:
-            self.server.cut(self.eio_sid)
-            return False
-        socket.queue.put_nowait(frame)
+        self.server.eio.sockets[self.eio_sid].queue.put_nowait(frame)
         return True
 
     def close(self, code: int, reason: str) -> None:
@@ -128,6 +144,24 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer
 
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
+        queue = self.eio.sockets[eio_sid].queue
+        queue.limit, queue.end = self.send_buffer_limit, partial(self.cut, eio_sid)
+        return await super()._handle_eio_connect(eio_sid, environ)
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        """Lets a client into a namespace. A connect handler that fails refuses it and leaves nothing behind."""
+        try:
+            await super()._handle_connect(eio_sid, namespace, data)
+        except Exception:
+            logger.exception("connect handler failed")
+            sid = self.manager.sid_from_eio_sid(eio_sid, namespace or "/")
+            if sid is not None and self.manager.is_pre_connected(sid, namespace or "/"):
+                self.manager.basic_disconnect(sid, namespace or "/")
+            error = {"message": "The server failed to connect this client."}
+            refusal = self.packet_class(packet.CONNECT_ERROR, data=error, namespace=namespace)
+            await self._send_packet(eio_sid, refusal)
+
     async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
         """Takes an event of a client, but none with a name that the protocol keeps for itself: those would reach the
         handlers of connections with whatever arguments the client likes."""
@@ -135,7 +169,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
             await super()._handle_event(eio_sid, namespace, id, data)
 
     def subscriber(self, sid: str, eio_sid: str, namespace: str) -> Subscriber:
-        link = SocketIOLink(self, sid, eio_sid, namespace, self.send_buffer_limit)
+        link = SocketIOLink(self, sid, eio_sid, namespace)
         return Subscriber(sid, None, SOCKETIO_WIRES.get(namespace), link)
 
     def subscriber_of(self, sid: str) -> Subscriber:
@@ -151,12 +185,17 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
     def cut(self, eio_sid: str) -> None:
         """Drops a connection that does not read; what is queued is lost to it."""
         socket = self.eio.sockets.get(eio_sid)
-        if socket is None:
-            return
-        self.spawn(socket.close(wait=False, abort=True))
+        if socket is not None:
+            self.spawn(socket.close(wait=False, abort=True))
+            self.drop(socket)
+
+    def drop(self, socket: Any) -> None:
+        """Ends the transport of an Engine.IO connection without a word."""
         websocket = getattr(socket, "websocket", None)
-        request = websocket.request if websocket is not None else self.environ[eio_sid]["aiohttp.request"]
-        if request.transport is not None:
+        request = (
+            websocket.request if websocket is not None else self.environ.get(socket.sid, {}).get("aiohttp.request")
+        )
+        if request is not None and request.transport is not None:
             request.transport.abort()
 
     def restart(self, eio_sid: str) -> None:
@@ -168,6 +207,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         if socket.upgraded:
             socket.websocket.code = int(CloseCode.RESTART)
             socket.queue.put_nowait(None)  # the end mark
+            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.drop, socket)  # if it is never read
         else:
             self.spawn(socket.close(wait=False, abort=True, reason=self.reason.SERVER_DISCONNECT))
 

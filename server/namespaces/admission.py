@@ -15,7 +15,7 @@ from server.delivery.relay import Relay
 from server.delivery.rooms import Registry
 from server.delivery.subscribers import Subscriber
 from server.encoding import encode
-from server.errors import Refused
+from server.errors import Refused, Unavailable
 
 PARAMETERS = {"table": ("table_id",), "row": ("table_id", "row_id")}
 
@@ -67,7 +67,7 @@ class Admission:
             subscription = await self.relay.admit(
                 lambda: self.runner.look_at(who, pages.open_page, page=page.name, parameters=page.parameters)
             )
-        except Refused:
+        except (Refused, Unavailable):
             return None
         if subscription is None or self.registry.subscribers.get(subscriber.sid) is not subscriber:
             return None

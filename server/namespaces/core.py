@@ -31,11 +31,11 @@ class CoreNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         try:
             who = Credentials(self.tokens.read_access(token_of(environ, auth, self.origins)))
             await self.admission.enter(self.socketio.subscriber_of(sid), who)
+            self.credentials[sid] = who.admitted()
         except Refused:
             raise socketio.exceptions.ConnectionRefusedError(UNAUTHORIZED) from None
         except Unavailable:
             raise socketio.exceptions.ConnectionRefusedError(UNAVAILABLE) from None
-        self.credentials[sid] = who
 
     async def on_disconnect(self, sid: str, reason: str = "") -> None:
         self.credentials.pop(sid, None)

@@ -18,7 +18,7 @@ from server.delivery.raw_sockets import RawLink, SocketLimits, accept
 from server.delivery.rooms import Registry
 from server.delivery.subscribers import Subscriber
 from server.delivery.wire import CORE_RAW
-from server.errors import CloseCode, Refused
+from server.errors import CloseCode, Refused, Unavailable
 from server.namespaces.admission import Admission, read_page
 
 MALFORMED = "ERROR_MALFORMED_FRAME"
@@ -40,7 +40,12 @@ class CoreSocket:
         link = await accept(request, self.limits)
         token = request.query.get("jwt_token", "")
         subscriber = Subscriber(str(uuid.uuid4()), None, CORE_RAW, link)
-        who = await self.authenticate(subscriber, token)
+        try:
+            who = await self.authenticate(subscriber, token)
+        except Unavailable:
+            link.close(CloseCode.RESTART, "unavailable")
+            await link.drain_close()
+            return link.socket
         if who is None:
             subscriber.tell("authentication", {"success": False, "web_socket_id": subscriber.sid if token else None})
             link.close(CloseCode.GOODBYE, "")
@@ -63,7 +68,7 @@ class CoreSocket:
             await self.admission.enter(subscriber, who)
         except Refused:
             return None
-        return who
+        return who.admitted()
 
 
 class Conversation:

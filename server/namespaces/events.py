@@ -65,7 +65,7 @@ class EventsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if not self.is_here(subscriber):
             raise socketio.exceptions.ConnectionRefusedError(UNAUTHORIZED)
         self.registry.identify(subscriber, user_id)
-        self.credentials[sid] = who
+        self.credentials[sid] = who.admitted()
         self.expire_later(subscriber, who)
 
     def is_here(self, subscriber: Subscriber) -> bool:

@@ -42,6 +42,7 @@ def migration_lock(db: Database) -> Iterator[None]:
     """PostgreSQL: a session lock; SQLite: a lock on a file beside the database."""
     if isinstance(db, PostgresqlDatabase):
         db.execute_sql("SET lock_timeout = 0")
+        db.execute_sql("SET statement_timeout = 0")
         db.execute_sql("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
         try:
             yield

@@ -32,6 +32,7 @@ from server.store.models.base import bind_thread
 P = ParamSpec("P")
 T = TypeVar("T")
 WORKSPACES, USERS = 1, 2  # first keys of the advisory locks
+QUEUE_PATIENCE = 10.0  # seconds a transaction may wait for a thread
 RETRY_PAUSE = 0.01  # seconds, times the attempt, with jitter
 
 
@@ -84,6 +85,7 @@ class Store:
         self.on_commit: Callable[[list[log.LoggedEvent]], None] = lambda events: None
         self._writers = self._threads("writer", writers if self.postgres else 1)
         self._readers = self._threads("reader", readers)
+        self._relay = self._threads("relay", 1)
 
     def _threads(self, name: str, count: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(count, f"store-{name}", initializer=bind_thread, initargs=(self.db,))
@@ -95,16 +97,27 @@ class Store:
         def announce(events: list[log.LoggedEvent]) -> None:
             loop.call_soon_threadsafe(self.on_commit, events)
 
-        job = partial(self._run, self._commit, announce, action, args, kwargs)
+        job = partial(self._run, time.monotonic(), self._commit, announce, action, args, kwargs)
         return await loop.run_in_executor(self._writers, job)
 
     async def read(self, query: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `query(tx, …)` in one read-only snapshot."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, partial(self._run, self._snapshot, query, args, kwargs))
+        job = partial(self._run, time.monotonic(), self._snapshot, query, args, kwargs)
+        return await loop.run_in_executor(self._readers, job)
 
-    def _run(self, once: Callable[..., T], *job: Any) -> T:
-        """Runs a transaction until it succeeds, fails for good or the retries are used up."""
+    async def read_log(self, cursor: int, limit: int) -> list[log.LoggedEvent]:
+        """Up to `limit` events above the cursor, by a thread that slow queries of users cannot occupy."""
+        loop = asyncio.get_running_loop()
+        query = partial(read_after, cursor=cursor, limit=limit)
+        job = partial(self._run, time.monotonic(), self._snapshot, query, (), {})
+        return await loop.run_in_executor(self._relay, job)
+
+    def _run(self, asked: float, once: Callable[..., T], *job: Any) -> T:
+        """Runs a transaction until it succeeds, fails for good or the retries are used up. One that waited too long
+        for its turn is not begun: whoever asked for it has gone, or will ask again."""
+        if time.monotonic() - asked > QUEUE_PATIENCE:
+            raise Unavailable("the database is too busy")
         for attempt in range(1, self.retries + 1):
             try:
                 self.db.connect(reuse_if_open=True)
@@ -152,7 +165,7 @@ class Store:
 
     def close(self) -> None:
         """Waits for running transactions and closes the connections of all threads."""
-        for threads in (self._writers, self._readers):
+        for threads in (self._writers, self._readers, self._relay):
             count = threads._max_workers
             everybody = threading.Barrier(count)  # so that each thread takes exactly one of the jobs
             for _ in range(count):
@@ -162,3 +175,7 @@ class Store:
     def _close_thread(self, everybody: threading.Barrier) -> None:
         self.db.close()
         everybody.wait()
+
+
+def read_after(tx: Transaction, cursor: int, limit: int) -> list[log.LoggedEvent]:
+    return log.read_after(tx.db, cursor, limit)

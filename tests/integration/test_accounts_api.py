@@ -115,3 +115,6 @@ async def test_a_new_password_ends_every_other_session(server: Server) -> None:
     assert (await ann.request("GET", "/api/workspaces/")).status == 200, "a token of the same second counts"
     await ann.ok("PATCH", "/api/user/account/", {"language": "nl"})
     await here.expect("user_updated")
+    table = await ann.table(await ann.database(await ann.workspace()))
+    here.rest()
+    await here.subscribe("table", table_id=table)  # the socket that survived is as good as before

@@ -2,8 +2,11 @@
 
 import asyncio
 
+import redis.asyncio
+
 from server.delivery.bell import RedisBell
 from server.store.log import LoggedEvent
+from tests.support.redis_server import RedisServer
 
 PATIENCE = 10.0
 
@@ -48,6 +51,33 @@ async def test_what_one_process_rings_the_others_hear(redis_url: str) -> None:
     assert stranger.heard == []
     for ear in (one, two, stranger):
         await ear.bell.stop()
+
+
+async def test_a_message_that_nobody_understands_only_has_the_log_looked_at(redis_url: str) -> None:
+    ear = Ear(redis_url)
+    await ear.bell.start()
+    await ear.until(lambda: ear.wakes == 1)
+    async with redis.asyncio.Redis.from_url(redis_url) as stranger:
+        for garbage in (b"garbage", b"[[1]]\n", b"\xff"):
+            await stranger.publish("bell", garbage)
+    await ear.until(lambda: ear.wakes == 4)
+    ear.bell.ring([event(1)])
+    assert ear.heard == [1]
+    assert ear.bell.connected
+    await ear.bell.stop()
+
+
+async def test_a_redis_that_does_not_answer_is_noticed(redis_url: str, redis_server: RedisServer) -> None:
+    ear = Ear(redis_url)
+    await ear.bell.start()
+    await ear.until(lambda: ear.wakes == 1)
+    await asyncio.to_thread(redis_server.pause)
+    async with asyncio.timeout(PATIENCE):
+        while ear.bell.connected:
+            await asyncio.sleep(0.01)
+    await asyncio.to_thread(redis_server.resume)
+    await ear.until(lambda: ear.wakes >= 2)  # it listens again, and looks at the log for what it missed
+    await ear.bell.stop()
 
 
 async def test_a_redis_that_is_away_silences_nobody_at_home(redis_url: str) -> None:

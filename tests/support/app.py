@@ -8,6 +8,7 @@ async with running_server(database_url=…) as server:
 """
 
 import asyncio
+import io
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
@@ -168,7 +169,7 @@ class Server:
 
     async def request(self, method: str, path: str, body: Any = None, **kwargs: Any) -> Answer:
         if body is not None:
-            kwargs["data"] = json.dumps(body)
+            kwargs["data"] = io.BytesIO(json.dumps(body).encode())
             kwargs["headers"] = {"Content-Type": "application/json"} | kwargs.get("headers", {})
         async with self.http.request(method, self.url + path, **kwargs) as response:
             text = await response.read()

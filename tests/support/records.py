@@ -59,7 +59,7 @@ class RunningEndpoint:
         before = self.watchers()
         socket = await self.socket(**more)
         async with asyncio.timeout(PATIENCE):
-            while self.watchers() == before and socket.closed is None:  # noqa: ASYNC110
+            while self.watchers() == before and socket.closed is None:
                 await asyncio.sleep(TICK)
         assert socket.closed is None, socket.closed
         return socket
