@@ -3,6 +3,7 @@
 Nothing is skipped: a server that cannot be had fails the tests that need it, and says what to install.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,19 @@ import pytest
 from tests.support.node import Toolchain, install, toolchain
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
+
+BUDGETS = {"unit": 60, "integration": 360, "conformance": 150}  # seconds on two cores; CONTRIBUTING.md names them too
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how long each folder of tests took and how long it may take; a statement, not a test."""
+    spent: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                spent[report.nodeid.split("/")[1]] += round(report.duration * 1000)
+    for folder, milliseconds in sorted(spent.items()):
+        terminalreporter.write_line(f"tests/{folder}: {milliseconds / 1000:.0f} s of {BUDGETS.get(folder)} s")
 
 
 @pytest.fixture(scope="session")
