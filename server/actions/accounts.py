@@ -20,7 +20,7 @@ from server.errors import (
 from server.events import rooms
 from server.events.control import SessionsEnded
 from server.events.workspaces import UserUpdated
-from server.store.models import Membership, RefusedToken, User, UserNotification
+from server.store.models import RefusedToken, User, UserNotification
 from server.store.transaction import Transaction
 
 
@@ -90,9 +90,8 @@ def create_user(
 def create_initial_workspace(tx: Transaction, actor: Actor) -> dict[str, Any]:
     """The first workspace of a user with sample content; the one that is there when there is one already."""
     tx.lock_users(actor.id)
-    existing = Membership.select().where(Membership.user_id == actor.id).order_by(Membership.order).first()
-    if existing is not None:
-        return workspaces.show_workspace(actor, existing.workspace_id)
+    if existing := workspaces.workspace_ids_of(actor):
+        return workspaces.show_workspace(actor, existing[0])
     made = workspaces.create_workspace(tx, actor, name=f"{actor.name}'s workspace")
     databases.create_sample(tx, actor, made["id"], name=f"{actor.name}'s company")
     return made
@@ -136,8 +135,7 @@ def update_account(tx: Transaction, actor: Actor, *, changes: dict[str, Any]) ->
     if changes:
         User.update(**changes).where(User.id == actor.id).execute()
     user = User.get_by_id(actor.id)
-    shared = [each.workspace_id for each in Membership.select().where(Membership.user_id == actor.id)]
-    audience = [rooms.workspace(number) for number in sorted(shared)] or [rooms.user(actor.id)]
+    audience = [rooms.workspace(number) for number in workspaces.workspace_ids_of(actor)] or [rooms.user(actor.id)]
     tx.record(UserUpdated(person(user)), *audience, origin=actor.origin)
     keys = ("first_name", "language", "email_notification_frequency", "completed_onboarding", "completed_guided_tours")
     return {key: getattr(user, key) for key in keys}

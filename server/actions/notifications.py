@@ -3,6 +3,7 @@
 from typing import Any
 
 from server.actions.people import person
+from server.actions.workspaces import require_workspace
 from server.auth.actors import Actor
 from server.auth.permissions import membership
 from server.encoding import iso
@@ -50,6 +51,7 @@ def list_notifications(
     tx: Transaction, actor: Actor, *, workspace_id: int, limit: int, offset: int
 ) -> tuple[int, list[shapes.Notification]]:
     """(count, page) of a user's notifications in a workspace and outside of any, newest first."""
+    require_workspace(workspace_id)
     membership(actor, workspace_id)
     query = UserNotification.select().where(
         UserNotification.user_id == actor.id,

@@ -3,11 +3,11 @@
 from typing import Any
 
 from server.actions.table_access import open_table
+from server.actions.workspaces import workspace_ids_of
 from server.auth.actors import Actor
 from server.errors import Refused
 from server.events import rooms
 from server.events.subscription import Subscription
-from server.store.models import Membership, Workspace
 from server.store.transaction import Transaction
 from server.store.user_rows import find_rows
 
@@ -17,12 +17,7 @@ PAGES = {"table": ("table_id",), "row": ("table_id", "row_id")}
 
 def core_rooms(tx: Transaction, actor: Actor) -> list[str]:
     """The rooms of the actor and of all the actor's workspaces."""
-    query = (
-        Membership.select(Membership.workspace_id)
-        .join(Workspace, on=(Workspace.id == Membership.workspace_id))
-        .where(Membership.user_id == actor.id, ~Workspace.trashed)
-    )
-    return [rooms.user(actor.id), *(rooms.workspace(number) for (number,) in query.tuples())]
+    return [rooms.user(actor.id), *(rooms.workspace(number) for number in workspace_ids_of(actor))]
 
 
 def open_page(tx: Transaction, actor: Actor, *, page: str, parameters: dict[str, Any]) -> Subscription | None:

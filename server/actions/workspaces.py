@@ -80,6 +80,17 @@ def full(workspace: Workspace, member: Membership, users: list[shapes.Member], *
     }
 
 
+def workspace_ids_of(actor: Actor) -> list[int]:
+    """Ids of the workspaces that the actor is a member of and that are not trashed, in the actor's own order."""
+    query = (
+        Membership.select(Membership.workspace_id)
+        .join(Workspace, on=(Workspace.id == Membership.workspace_id))
+        .where(Membership.user_id == actor.id, ~Workspace.trashed)
+        .order_by(Membership.order, Membership.workspace_id)
+    )
+    return [number for (number,) in query.tuples()]
+
+
 def list_workspaces(tx: Transaction, actor: Actor) -> list[dict[str, Any]]:
     """The actor's workspaces in the actor's own order."""
     members = list(

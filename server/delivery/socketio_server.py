@@ -129,6 +129,7 @@ class SocketIOLink(Link):
             self.server.spawn(self.server.disconnect(self.sid, namespace=self.namespace))
 
 
+BINARY = ("5", "6")  # packet types BINARY_EVENT and BINARY_ACK
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
 
 
@@ -143,6 +144,17 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
 
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer
+
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        """Passes packets on, but for what is none, and for those with attachments: no event of ours has any, and they
+        would be waited for without end, in memory without bound."""
+        if not isinstance(data, str) or data[:1] in BINARY:
+            return
+        try:
+            self.packet_class(encoded_packet=data)
+        except (ValueError, IndexError, TypeError, RecursionError):
+            return
+        await super()._handle_eio_message(eio_sid, data)
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
         queue = self.eio.sockets[eio_sid].queue

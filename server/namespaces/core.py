@@ -67,7 +67,11 @@ def page_of(frame: Any, key: str) -> Page | None:
     """The page that an argument names under `key`."""
     if not isinstance(frame, dict) or not isinstance(frame.get(key), str):
         return None
-    return read_page(frame[key], frame)
+    page = read_page(frame[key], frame)
+    try:
+        return page if page is None or page.key else None
+    except (TypeError, ValueError, RecursionError):
+        return None  # what JSON cannot carry back, such as a lone surrogate
 
 
 def refused(frame: Any) -> dict[str, Any]:

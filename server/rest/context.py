@@ -24,6 +24,8 @@ T = TypeVar("T")
 B = TypeVar("B", bound=Body)
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
+MAX_ID = 2**31 - 1
+MAX_SOCKET_ID = 255  # characters
 SCHEMES = ("jwt", "bearer")
 
 
@@ -90,7 +92,7 @@ def credentials(request: web.Request) -> Credentials:
     if known is None:
         token = token_of(request.headers.get("Authorization", ""))
         claims = request.app[TOKENS].read_access(token) if token is not None else None
-        known = request[CREDENTIALS] = Credentials(claims, request.headers.get("WebSocketId") or None)
+        known = request[CREDENTIALS] = Credentials(claims, acting_socket(request))
     return known
 
 
@@ -108,7 +110,8 @@ class UnsupportedMediaType(Exception):
     """A body of a type that the resource does not read."""
 
     def __init__(self, content_type: str) -> None:
-        super().__init__(f'Unsupported media type "{content_type}" in request.')
+        shown = content_type.encode("ascii", "replace").decode()
+        super().__init__(f'Unsupported media type "{shown}" in request.')
 
 
 async def read_json(request: web.Request, *, exact: bool = False) -> Any:
@@ -134,9 +137,16 @@ async def read_body(request: web.Request, model: type[B]) -> B:
     return model.read(await read_json(request))
 
 
+def acting_socket(request: web.Request) -> str | None:
+    """The socket that the request names as its own; what no socket can be called names none."""
+    named = request.headers.get("WebSocketId", "")
+    return named if 0 < len(named) <= MAX_SOCKET_ID and named.isascii() and named.isprintable() else None
+
+
 def path_id(request: web.Request, name: str) -> int:
-    """An integer of the path; ids beyond 63 bit are no ids of anything."""
-    return min(int(request.match_info[name]), 2**31 - 1)
+    """An integer of the path; what is larger than any id becomes the largest."""
+    text = request.match_info[name].lstrip("0") or "0"
+    return min(int(text), MAX_ID) if len(text) <= len(str(MAX_ID)) else MAX_ID
 
 
 def respond(value: Any, status: int = 200) -> web.Response:

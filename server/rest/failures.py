@@ -111,6 +111,8 @@ async def render_failures(request: web.Request, handler: Handler) -> web.StreamR
         logger.warning("database unavailable: %s", error)
         text = "The database is not available just now."
         return render(request, 503, "ERROR_UNAVAILABLE", text, **{"Retry-After": RETRY_AFTER})
+    except web.RequestPayloadError:
+        return render(request, 400, "", "The request body cannot be decoded.")
     except web.HTTPNotFound:
         return not_found(request)
     except web.HTTPMethodNotAllowed as error:

@@ -11,7 +11,7 @@ from server.actions.runner import Action
 from server.auth.actors import Credentials
 from server.auth.origins import OriginRules
 from server.errors import NO_CREDENTIALS, ORIGIN_REFUSED, Refused
-from server.rest.context import OPTIONS, RUNNER, SCHEMES, TOKENS, read_json
+from server.rest.context import OPTIONS, RUNNER, SCHEMES, TOKENS, acting_socket, read_json
 from server.rest.middlewares import ORIGINS
 from server.rest.schemas import Body
 
@@ -30,7 +30,7 @@ def credentials(request: web.Request) -> Credentials:
     if not token and (token := request.cookies.get(COOKIE, "")) and request.method not in SAFE_METHODS:
         require_origin(request)
     claims = request.app[TOKENS].read_access(token) if token else None
-    return Credentials(claims, request.headers.get("WebSocketId") or None)
+    return Credentials(claims, acting_socket(request))
 
 
 def require_origin(request: web.Request) -> None:

@@ -11,7 +11,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/api/jobs/")
 async def list_jobs(request: web.Request) -> web.Response:
-    states = [state for state in request.query.get("states", "").split(",") if state]
+    states = [state for state in request.query.get("states", "").replace("\0", "").split(",") if state]
     job_ids = [number(text, 0) for text in request.query.get("job_ids", "").split(",") if text]
     return respond({"jobs": await look(request, jobs.list_jobs, states=states, job_ids=job_ids)})
 

@@ -10,7 +10,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import parse_qsl
 
@@ -210,6 +210,8 @@ def parse_json(raw: bytes, max_depth: int = MAX_DEPTH, *, exact: bool = False) -
         text = f"Nested more than {max_depth} levels deep"
     except UnicodeEncodeError:
         text = "Lone surrogates are not allowed"
+    except InvalidOperation:
+        text = "The exponent of a number is out of range"
     except ValueError as error:
         text = str(error).partition(": value has")[0]  # Python's advice about endless integers is not for clients
     raise UnreadableBody(f"JSON parse error - {text}")

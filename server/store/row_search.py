@@ -17,6 +17,7 @@ from server.store.transaction import Transaction
 DATE_FORMATS = {"EU": "DD/MM/YYYY", "US": "MM/DD/YYYY", "ISO": "YYYY-MM-DD"}
 TIME_FORMATS = {"24": " HH24:MI", "12": " HH12:MIAM"}
 TEXTS = ("text", "long_text")
+MAX_WORDS = 50  # of a search; with 600 fields as many values as a statement takes
 _WILD = re.compile(r"([\\%_])")
 Condition = tuple[str, list[Any]]
 
@@ -32,7 +33,7 @@ def sort_by(tx: Transaction, field: FieldColumn, descending: bool) -> str:
 def search_for(tx: Transaction, schema: TableSchema, text: str, mode: str) -> Condition:
     """The rows one of whose fields holds every word of the text (mode `compat`: the text as it is), in any case; a
     number also finds the row with this id."""
-    wanted = [text] if mode == "compat" else text.split()
+    wanted = [text] if mode == "compat" else list(dict.fromkeys(text.split()))[:MAX_WORDS]
     if not tx.postgres:
         connect_search(tx, schema)
     conditions: list[str] = []

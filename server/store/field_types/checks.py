@@ -5,7 +5,8 @@ Recorded where a recording exists, else those of Django REST Framework, which th
 
 from collections.abc import Callable
 from decimal import Decimal
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import available_timezones
 
 from server.store.field_types.base import CellError, OptionValue
 from server.store.field_types.decimals import read, scaled, shown
@@ -93,10 +94,15 @@ def time_zone(value: object) -> OptionValue:
     name = text(value)
     if not name:
         raise CellError("This field may not be blank.", "blank")
-    try:
-        return ZoneInfo(name).key
-    except (KeyError, ValueError, OSError):
-        raise _not_a_choice(value) from None
+    if name not in known_zones():
+        raise _not_a_choice(value)
+    return name
+
+
+@cache
+def known_zones() -> frozenset[str]:
+    """Zones that every database of zones knows alike; not those that stand for what a machine is set to."""
+    return frozenset(available_timezones() - {"Factory", "localtime"})
 
 
 def _refuse_null(value: object) -> None:
