@@ -1,11 +1,16 @@
-"""Two servers on one PostgreSQL and one Redis: a change made through either reaches the clients of both."""
+"""Two server processes on one PostgreSQL and one Redis: a change made through either reaches the clients of both."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
+import aiohttp
 import pytest
+from aiohttp import web
 
-from tests.support.app import Person, RawSocket, Server, running_server
+from server.settings import Settings
+from tests.support.app import Person, RawSocket, Server
+from tests.support.commands import command, listening_url, run
 from tests.support.redis_server import RedisServer
 
 WRITES = 20  # rows each writer makes
@@ -13,9 +18,18 @@ WRITES = 20  # rows each writer makes
 
 @pytest.fixture
 async def nodes(postgres_url: str, redis_url: str) -> AsyncIterator[tuple[Server, Server]]:
-    shared = {"database_url": postgres_url, "redis_url": redis_url, "signup_creates_workspace": False}
-    async with running_server(**shared) as one, running_server(**shared) as two:
+    """Two processes of `python -m server serve`, as a user would start them."""
+    environ = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, "SIGNUP_CREATES_WORKSPACE": "false"}
+    await asyncio.to_thread(run, "migrate", **environ)
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        started = [stack.enter_context(command("serve", "--port", "0", **environ)) for _ in range(2)]
+        urls = await asyncio.gather(*[asyncio.to_thread(listening_url, child) for child in started])
+        settings = Settings(database_url=postgres_url, redis_url=redis_url)
+        one, two = (Server(web.Application(), url, http, settings) for url in urls)
         yield one, two
+        for socket in one.sockets + two.sockets:
+            await socket.close()
 
 
 def at(person: Person, server: Server) -> Person:
