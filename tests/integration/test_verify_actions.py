@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.app import Person, RawSocket, Server
-from tests.support.replica import Replica
+from tests.support.replica import Replica, SelfReplica
 
 SEQUENTIAL, WRITERS, CHANGES = 60, 8, 12
 ACCEPTED = (200, 204, 400, 404)  # what a change may answer when others change the same things
@@ -149,6 +149,32 @@ class World:
         body = {"permissions": self.dice.choice(["ADMIN", "MEMBER"])}
         await self.call("PATCH", f"/api/workspaces/users/{members[2]['id']}/", body)
 
+    async def order_applications(self) -> None:
+        found = await self.people[0].ok("GET", f"/api/applications/workspace/{self.workspace}/")
+        order = [each["id"] for each in found]
+        self.dice.shuffle(order)
+        await self.call("POST", f"/api/applications/workspace/{self.workspace}/order/", {"application_ids": order})
+
+    async def change_primary_field(self) -> None:
+        table = self.dice.choice(self.tables)
+        others = [field["id"] for field in await self.fields(table) if not field["primary"]]
+        body = {"new_primary_field_id": self.dice.choice(others)}
+        await self.call("POST", f"/api/database/fields/table/{table}/change-primary-field/", body)
+
+    async def change_name(self) -> None:
+        await self.call("PATCH", "/api/user/account/", {"first_name": self.text()})
+
+    async def come_and_go(self) -> None:
+        """Somebody new joins, and leaves or is taken out."""
+        guest = await self.server.sign_up("Guest")
+        await self.people[0].invite(guest, self.workspace)
+        if self.dice.random() < 0.5:
+            await guest.ok("POST", f"/api/workspaces/{self.workspace}/leave/")
+        else:
+            members = await self.people[0].ok("GET", f"/api/workspaces/users/workspace/{self.workspace}/")
+            number = next(member["id"] for member in members if member["user_id"] == guest.id)
+            await self.people[0].ok("DELETE", f"/api/workspaces/users/{number}/")
+
     def changes(self) -> list[Callable[[], Awaitable[None]]]:
         """Every change; those of rows come more often."""
         rows = [self.create_row, self.update_row, self.move_row, self.delete_row]
@@ -156,7 +182,8 @@ class World:
         fields = [self.create_field, self.update_field, self.delete_field]
         rest = [
             self.change_table, self.create_and_delete_table, self.order_tables, self.change_application,
-            self.create_and_delete_application, self.change_workspace, self.change_member,
+            self.create_and_delete_application, self.change_workspace, self.change_member, self.order_applications,
+            self.change_primary_field, self.change_name, self.come_and_go,
         ]  # fmt: skip
         return [*rows, *rows, *batches, *fields, *rest]
 
@@ -212,3 +239,58 @@ async def test_after_eight_concurrent_writers_the_listener_knows_the_state(world
 
     await asyncio.gather(*[write() for _ in range(WRITERS)])
     await compare(world, socket, replica)
+
+
+async def test_a_users_own_sockets_know_the_users_state(server: Server) -> None:
+    """Workspaces, invitations and notifications: what changes them is told to the user's other sockets."""
+    eve, ann = await server.sign_up("Eve"), await server.sign_up("Ann")
+    home, dice = await eve.workspace("Home"), random.Random(20261121)
+    socket, replica = await eve.core_socket(), await SelfReplica.read(eve, home)
+
+    async def invitation() -> int:
+        """Eve is invited into a workspace of Ann's."""
+        body = {"email": eve.email, "permissions": "MEMBER", "base_url": server.url}
+        path = f"/api/workspaces/invitations/workspace/{await ann.workspace('Of Ann')}/"
+        return int((await ann.ok("POST", path, body))["id"])
+
+    async def accept() -> None:
+        await eve.ok("POST", f"/api/workspaces/invitations/{await invitation()}/accept/")
+
+    async def reject() -> None:
+        await eve.ok("POST", f"/api/workspaces/invitations/{await invitation()}/reject/")
+
+    async def own(change: str) -> None:
+        others = [each for each in await eve.ok("GET", "/api/workspaces/") if each["id"] != home]
+        mine = [each["id"] for each in others if each["permissions"] == "ADMIN"]
+        joined = [each["id"] for each in others if each["permissions"] == "MEMBER"]
+        if change == "order":
+            numbers = [home, *mine, *joined]
+            dice.shuffle(numbers)
+            await eve.ok("POST", "/api/workspaces/order/", {"workspaces": numbers[: dice.randrange(1, 9)]})
+        elif change == "delete" and mine:
+            await eve.ok("DELETE", f"/api/workspaces/{dice.choice(mine)}/")
+        elif change == "leave" and joined:
+            await eve.ok("POST", f"/api/workspaces/{dice.choice(joined)}/leave/")
+        elif change == "create":
+            await eve.workspace(f"Number {dice.randrange(1000)}")
+
+    async def read_notification() -> None:
+        page = await eve.ok("GET", f"/api/notifications/{home}/")
+        if page["results"]:
+            path = f"/api/notifications/{home}/{dice.choice(page['results'])['id']}/"
+            await eve.ok("PATCH", path, {"read": True})
+
+    for number in range(30):
+        await (accept, reject, invitation, read_notification)[number % 4]()
+        await own(("create", "create", "order", "delete", "leave")[number % 5])
+        marker = f"Home {number}"
+        await eve.ok("PATCH", f"/api/workspaces/{home}/", {"name": marker})
+        await socket.until(
+            lambda marker=marker: any(m.get("workspace", {}).get("name") == marker for m in socket.messages[-3:])
+        )
+        for message in socket.rest():
+            replica.apply(message)
+        truth = await SelfReplica.read(eve, home)
+        if replica.stale:
+            replica.workspaces, replica.stale = dict(truth.workspaces), False
+        assert vars(replica) == vars(truth)

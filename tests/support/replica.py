@@ -4,6 +4,7 @@
 does. The two must always agree: state before + messages = state after.
 """
 
+import hashlib
 from typing import Any
 
 from tests.support.app import Person
@@ -17,9 +18,10 @@ class Replica:
     def __init__(self, workspace_id: int) -> None:
         self.workspace_id = workspace_id
         self.name: str | None = None
-        self.members: dict[int, tuple[str, str]] = {}
+        self.members: dict[int, dict[str, Any]] = {}
         self.applications: dict[int, str] = {}
         self.tables: dict[int, str] = {}
+        self.orders: dict[int, list[int]] = {}  # the tables of each database; the databases under 0
         self.fields: dict[int, dict[int, dict[str, Any]]] = {}
         self.rows: dict[int, Rows] = {}
         self.stale: set[int] = set()  # tables whose rows a client reads again, as the original's client does
@@ -31,11 +33,13 @@ class Replica:
         for workspace in await person.ok("GET", "/api/workspaces/"):
             if workspace["id"] == workspace_id:
                 made.name = workspace["name"]
-                made.members = {each["id"]: (each["name"], each["permissions"]) for each in workspace["users"]}
+                made.members = {each["id"]: each for each in workspace["users"]}
         for application in await person.ok("GET", "/api/applications/"):
             if application["workspace"]["id"] == workspace_id:
                 made.applications[application["id"]] = application["name"]
                 made.tables |= {table["id"]: table["name"] for table in application["tables"]}
+                made.orders[application["id"]] = [table["id"] for table in application["tables"]]
+                made.orders.setdefault(0, []).append(application["id"])
         for table in watched:
             if table in made.tables:
                 await made.read_table(person, table)
@@ -74,31 +78,53 @@ class Replica:
             self.name = message["workspace"]["name"]
 
     def on_group_user_added(self, message: dict[str, Any]) -> None:
-        member = message["workspace_user"]
-        self.members[message["id"]] = (member["name"], member["permissions"])
+        if message["workspace_id"] == self.workspace_id:
+            self.members[message["id"]] = message["workspace_user"]
 
     on_group_user_updated = on_group_user_added
 
     def on_group_user_deleted(self, message: dict[str, Any]) -> None:
-        del self.members[message["id"]]
+        if message["workspace_id"] == self.workspace_id:
+            del self.members[message["id"]]
+
+    def on_user_updated(self, message: dict[str, Any]) -> None:
+        for member in self.members.values():
+            if member["user_id"] == message["user"]["id"]:
+                member["name"] = message["user"]["first_name"]
 
     # ---- applications and tables
     def on_application_created(self, message: dict[str, Any]) -> None:
         application = message["application"]
-        self.applications[application["id"]] = application["name"]
-        self.tables |= {table["id"]: table["name"] for table in application["tables"]}
+        if application["workspace"]["id"] == self.workspace_id:
+            self.applications[application["id"]] = application["name"]
+            self.tables |= {table["id"]: table["name"] for table in application["tables"]}
+            self.orders[application["id"]] = [table["id"] for table in application["tables"]]
+            add_once(self.orders.setdefault(0, []), application["id"])
 
     on_application_updated = on_application_created
 
     def on_application_deleted(self, message: dict[str, Any]) -> None:
-        del self.applications[message["application_id"]]
+        if self.applications.pop(message["application_id"], None) is not None:
+            self.orders[0].remove(message["application_id"])
+            for table in self.orders.pop(message["application_id"]):
+                self.tables.pop(table, None)
+
+    def on_applications_reordered(self, message: dict[str, Any]) -> None:
+        self.orders[0] = unhashed(message["order"], self.orders[0])
 
     def on_table_created(self, message: dict[str, Any]) -> None:
-        self.tables[message["table"]["id"]] = message["table"]["name"]
+        table = message["table"]
+        self.tables[table["id"]] = table["name"]
+        add_once(self.orders.setdefault(table["database_id"], []), table["id"])
 
     on_table_updated = on_table_created
 
+    def on_tables_reordered(self, message: dict[str, Any]) -> None:
+        (database,) = unhashed([message["database_id"]], list(self.applications))
+        self.orders[database] = unhashed(message["order"], self.orders[database])
+
     def on_table_deleted(self, message: dict[str, Any]) -> None:
+        self.orders[message["database_id"]].remove(message["table_id"])
         for known in (self.tables, self.fields, self.rows):
             known.pop(message["table_id"], None)  # type: ignore[attr-defined]
 
@@ -139,6 +165,17 @@ class Replica:
         self.stale.add(message["table_id"])
 
 
+def add_once(numbers: list[int], number: int) -> None:
+    if number not in numbers:
+        numbers.append(number)
+
+
+def unhashed(hashes: list[str], known: list[int]) -> list[int]:
+    """Ids behind the hashes in which order messages name them."""
+    names = {hashlib.sha256(str(number).encode()).hexdigest(): number for number in known}
+    return [names[each] for each in hashes]
+
+
 def default_of(field: dict[str, Any]) -> Any:
     """The cell that rows get when a field is added."""
     return {
@@ -146,3 +183,70 @@ def default_of(field: dict[str, Any]) -> Any:
         "number": field.get("number_default"),
         "boolean": field.get("boolean_default"),
     }.get(field["type"])
+
+
+class SelfReplica:
+    """What a user's own sockets know of the user: workspaces in order, open invitations, notifications."""
+
+    def __init__(self) -> None:
+        self.workspaces: dict[int, str] = {}
+        self.order: list[int] = []
+        self.invitations: dict[int, str] = {}
+        self.notifications: dict[int, bool] = {}
+        self.stale = False  # a workspace was joined: its name is read again, as the original's client does
+
+    @classmethod
+    async def read(cls, person: Person, workspace_id: int) -> "SelfReplica":
+        """The state as REST tells it; notifications are listed through one of the user's workspaces."""
+        made = cls()
+        for workspace in await person.ok("GET", "/api/workspaces/"):
+            made.workspaces[workspace["id"]] = workspace["name"]
+            made.order.append(workspace["id"])
+        for invitation in (await person.ok("GET", "/api/user/dashboard/"))["workspace_invitations"]:
+            made.invitations[invitation["id"]] = invitation["workspace"]
+        page = await person.ok("GET", f"/api/notifications/{workspace_id}/?limit=100")
+        made.notifications = {each["id"]: each["read"] for each in page["results"]}
+        return made
+
+    def apply(self, message: dict[str, Any]) -> None:
+        method = getattr(self, "on_" + message["type"], None)
+        if method is not None:
+            method(message)
+
+    def on_group_created(self, message: dict[str, Any]) -> None:
+        self.workspaces[message["workspace"]["id"]] = message["workspace"]["name"]
+        add_once(self.order, message["workspace"]["id"])
+
+    def on_group_updated(self, message: dict[str, Any]) -> None:
+        self.workspaces[message["workspace_id"]] = message["workspace"]["name"]
+
+    def on_group_deleted(self, message: dict[str, Any]) -> None:
+        del self.workspaces[message["workspace_id"]]
+        self.order.remove(message["workspace_id"])
+
+    def on_group_user_added(self, message: dict[str, Any]) -> None:
+        if message["workspace_id"] not in self.workspaces:
+            self.stale = True
+            self.workspaces[message["workspace_id"]] = ""
+            add_once(self.order, message["workspace_id"])
+
+    def on_group_user_deleted(self, message: dict[str, Any]) -> None:
+        self.on_group_deleted(message)
+
+    def on_groups_reordered(self, message: dict[str, Any]) -> None:
+        named = [number for number in message["workspace_ids"] if number in self.order]
+        self.order = named + [number for number in self.order if number not in named]
+
+    def on_workspace_invitation_updated_or_created(self, message: dict[str, Any]) -> None:
+        self.invitations[message["invitation"]["id"]] = message["invitation"]["workspace"]
+
+    def on_workspace_invitation_accepted(self, message: dict[str, Any]) -> None:
+        del self.invitations[message["invitation"]["id"]]
+
+    on_workspace_invitation_rejected = on_workspace_invitation_accepted
+
+    def on_notifications_created(self, message: dict[str, Any]) -> None:
+        self.notifications |= {each["id"]: each["read"] for each in message["notifications"]}
+
+    def on_notification_marked_as_read(self, message: dict[str, Any]) -> None:
+        self.notifications[message["notification"]["id"]] = message["notification"]["read"]
