@@ -4,6 +4,7 @@ Invariants: the upgrade is always accepted and the verdict is the first message;
 one after the other; a malformed frame costs an error message, ten in a minute cost the connection, nothing else does.
 """
 
+import logging
 import time
 import uuid
 from collections import deque
@@ -21,6 +22,7 @@ from server.delivery.wire import CORE_RAW
 from server.errors import CloseCode, Refused, Unavailable
 from server.namespaces.admission import Admission, read_page
 
+logger = logging.getLogger(__name__)
 MALFORMED = "ERROR_MALFORMED_FRAME"
 MALFORMED_LIMIT, MALFORMED_WINDOW = 10, 60.0  # frames, seconds
 
@@ -41,22 +43,26 @@ class CoreSocket:
         token = request.query.get("jwt_token", "")
         subscriber = Subscriber(str(uuid.uuid4()), None, CORE_RAW, link)
         try:
-            who = await self.authenticate(subscriber, token)
+            await self.converse(subscriber, link, token)
         except Unavailable:
             link.close(CloseCode.RESTART, "unavailable")
-            await link.drain_close()
-            return link.socket
+        except Exception:  # an HTTP answer would be garbage on an upgraded connection
+            logger.exception("core socket failed")
+            link.close(CloseCode.RESTART, "error")
+        finally:
+            self.registry.remove(subscriber)
+        await link.drain_close()
+        return link.socket
+
+    async def converse(self, subscriber: Subscriber, link: RawLink, token: str) -> None:
+        """Gives the verdict on the token and then, if it was good, serves the client until it goes."""
+        who = await self.authenticate(subscriber, token)
         if who is None:
             subscriber.tell("authentication", {"success": False, "web_socket_id": subscriber.sid if token else None})
             link.close(CloseCode.GOODBYE, "")
-            await link.drain_close()
-            return link.socket
-        subscriber.tell("authentication", {"success": True, "web_socket_id": subscriber.sid})
-        try:
+        else:
+            subscriber.tell("authentication", {"success": True, "web_socket_id": subscriber.sid})
             await Conversation(self.admission, subscriber, who, link).run()
-        finally:
-            self.registry.remove(subscriber)
-        return link.socket
 
     async def authenticate(self, subscriber: Subscriber, token: str) -> Credentials | None:
         """Enters the socket's rooms; None when the token is refused. `anonymous` is let in, without any rooms."""

@@ -3,6 +3,7 @@
 Invariants: the upgrade always succeeds, since a browser can read a refusal only from a close; a socket joins its
 room in the turn of the event loop in which its right to it was checked; what the client sends is ignored."""
 
+import logging
 import uuid
 
 from aiohttp import hdrs, web
@@ -16,6 +17,8 @@ from server.delivery.rooms import Registry
 from server.delivery.subscribers import Subscriber
 from server.delivery.wire import RECORDS_RAW
 from server.errors import CloseCode, Refused, Unavailable
+
+logger = logging.getLogger(__name__)
 
 
 class EndpointSocket:
@@ -39,6 +42,9 @@ class EndpointSocket:
             link.close(CloseCode.ENDPOINT_REFUSED, str(error.detail))
         except Unavailable:
             link.close(CloseCode.RESTART, "The database is not available just now.")
+        except Exception:  # an HTTP answer would be garbage on an upgraded connection
+            logger.exception("endpoint socket failed")
+            link.close(CloseCode.RESTART, "error")
         finally:
             self.registry.remove(subscriber)
         await link.drain_close()

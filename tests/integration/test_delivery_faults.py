@@ -144,6 +144,22 @@ async def test_sockets_outlive_a_database_that_is_away(sqlite: Server, monkeypat
     assert len(sqlite.app[REGISTRY].subscribers) == 1
 
 
+async def test_a_socket_whose_handling_fails_is_closed_properly(
+    sqlite: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await sqlite.sign_up("Ann")
+    socket = await ann.core_socket()
+
+    async def broken(*args: Any, **kwargs: Any) -> Any:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(sqlite.app[RUNNER], "look_at", broken)
+    await socket.send({"page": "table", "table_id": 1})
+    await socket.until(lambda: socket.closed)
+    assert socket.closed == (1012, "error")
+    await until(lambda: not sqlite.app[REGISTRY].subscribers)
+
+
 async def test_a_connect_handler_that_fails_leaves_nothing_behind(
     sqlite: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
