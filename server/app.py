@@ -9,29 +9,37 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from server import faults
 from server.actions.runner import Runner
 from server.auth.origins import OriginRules
 from server.auth.passwords import Passwords
 from server.auth.tokens import Tokens
 from server.delivery.bell import Bell, RedisBell
+from server.delivery.presence import Presence
 from server.delivery.raw_sockets import SocketLimits
+from server.delivery.redis_channels import RedisChannels
 from server.delivery.relay import Relay
 from server.delivery.rooms import Registry
+from server.delivery.sessions import Sessions
 from server.delivery.socketio_server import SocketIOServer
 from server.errors import CloseCode
 from server.namespaces.admission import Admission
 from server.namespaces.core import CoreNamespace
-from server.namespaces.core_socket import CoreSocket
+from server.namespaces.core_socket import CoreDoors, CoreSocket
 from server.namespaces.endpoint_socket import EndpointSocket
+from server.namespaces.event_stream import EventStream
 from server.namespaces.events import EventsNamespace
+from server.namespaces.session_namespace import Doors
 from server.rest import resources
 from server.rest.access_log import access_log, mark_answer
 from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, TOKENS, Readiness, RestOptions
+from server.rest.events import EVENT_STREAM
 from server.rest.failures import render_failures
 from server.rest.middlewares import ORIGINS, cross_origin, negotiate
 from server.rest.records import ENDPOINT_SOCKET
 from server.settings import Settings
 from server.store.database import database_name
+from server.store.housekeeping import Housekeeping, Keep
 from server.store.transaction import Store
 
 
@@ -52,14 +60,18 @@ SETTINGS = web.AppKey("settings", Settings)
 REGISTRY = web.AppKey("registry", Registry)
 RELAY = web.AppKey("relay", Relay)
 BELL = web.AppKey("bell", Bell)
+SESSIONS = web.AppKey("sessions", Sessions)
+PRESENCE = web.AppKey("presence", Presence)
 STORE = web.AppKey("store", Store)
 TOOLS = web.AppKey("tools", Tools)
 SOCKETIO = web.AppKey("socketio", SocketIOServer)
+PRESENCE_BACKLOG = 2048  # messages: a table's worth of people who come at once
 CLOSING_TURN = 0.05  # seconds: shorter turns would cost more than they spread
 
 
 def create_app(settings: Settings) -> web.Application:
     """The whole server as one aiohttp application; the database must be migrated."""
+    faults.arm(settings.fault_points)
     app = web.Application(
         middlewares=[access_log, cross_origin, render_failures, negotiate], client_max_size=settings.max_body_size
     )
@@ -71,6 +83,7 @@ def create_app(settings: Settings) -> web.Application:
     for table in resources.ALL:
         app.add_routes(table)
     app.cleanup_ctx.append(run_delivery)
+    app.cleanup_ctx.append(run_housekeeping)
     app.on_shutdown.append(close_at_once)
     return app
 
@@ -84,6 +97,7 @@ def wire_state(app: web.Application, settings: Settings) -> None:
     bell = open_bell(settings, relay)
     store.on_commit = bell.ring
     app[STORE], app[REGISTRY], app[RELAY], app[BELL] = store, registry, relay, bell
+    app[PRESENCE] = open_presence(settings)
     app[RUNNER] = Runner(store)
     app[TOKENS], app[PASSWORDS] = tools.tokens, tools.passwords
     app[READINESS] = Readiness(lambda: bell.connected)
@@ -114,12 +128,20 @@ def open_bell(settings: Settings, relay: Relay) -> Bell:
     return Bell(relay.hear, relay.wake)
 
 
+def open_presence(settings: Settings) -> Presence:
+    """Presence with a connection to Redis of its own, so that its traffic never delays the bell."""
+    if settings.redis_url:
+        return Presence(RedisChannels(settings.redis_url, PRESENCE_BACKLOG), channel(settings, "presence"))
+    return Presence()
+
+
 def wire_sockets(app: web.Application, settings: Settings) -> None:
     """Socket.IO with its namespaces, and the raw sockets."""
-    registry, tokens = app[REGISTRY], app[TOKENS]
+    registry, relay, runner, presence = app[REGISTRY], app[RELAY], app[RUNNER], app[PRESENCE]
+    registry.left = presence.left
     allowed: list[str] = app[ORIGINS]
     origins = OriginRules(settings.public_url, frozenset(allowed))
-    admission = Admission(app[RUNNER], app[RELAY], registry, settings.max_pages)
+    admission = Admission(runner, relay, registry, settings.max_pages, settings.replay_limit)
     limits = SocketLimits(settings.heartbeat, settings.max_frame_size, settings.send_buffer_limit)
     server = SocketIOServer(
         registry,
@@ -133,12 +155,15 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
         max_http_buffer_size=settings.max_frame_size,
         async_handlers=False,  # the frames of one client are handled in the order in which they came
     )
-    server.register_namespace(CoreNamespace(server, tokens, origins, admission))
-    server.register_namespace(EventsNamespace(server, registry, app[RELAY], app[RUNNER], tokens, origins))
+    sessions = Sessions(app[STORE], registry, lifetime=settings.session_lifetime, replay_limit=settings.replay_limit)
+    doors = Doors(server, registry, relay, runner, sessions, app[TOKENS], origins, settings.socketio_recovery)
+    server.register_namespace(CoreNamespace(doors, admission, presence))
+    server.register_namespace(EventsNamespace(doors, admission))
     server.attach(app)
-    app[SOCKETIO] = server
-    app[ENDPOINT_SOCKET] = EndpointSocket(app[RELAY], registry, app[RUNNER], limits).serve
-    app.router.add_get("/ws/core/", CoreSocket(tokens, admission, registry, limits).serve)
+    app[SOCKETIO], app[SESSIONS] = server, sessions
+    app[ENDPOINT_SOCKET] = EndpointSocket(relay, registry, runner, limits, settings.replay_limit).serve
+    app[EVENT_STREAM] = EventStream(admission, settings.send_buffer_limit, settings.stream_heartbeat).serve
+    app.router.add_get("/ws/core/", CoreSocket(CoreDoors(app[TOKENS], admission, presence, limits)).serve)
 
 
 def may_poll(settings: Settings) -> bool:
@@ -150,16 +175,30 @@ async def run_delivery(app: web.Application) -> AsyncIterator[None]:
     """Starts relay and bell before the first request, and ends everything after the last one."""
     await app[RELAY].start()
     await app[BELL].start()
+    await app[PRESENCE].start()
+    await app[SESSIONS].start()
     yield
     await app[SOCKETIO].stop()
+    await app[SESSIONS].stop()
+    await app[PRESENCE].stop()
     await app[BELL].stop()
     await app[RELAY].stop()
     await asyncio.to_thread(app[TOOLS].close)
 
 
+async def run_housekeeping(app: web.Application) -> AsyncIterator[None]:
+    """Removes what is too old, as long as delivery runs."""
+    settings = app[SETTINGS]
+    keep = Keep(settings.retention_events, settings.retention_age, settings.session_lifetime)
+    housekeeping = Housekeeping(app[STORE], keep, settings.housekeeping_interval)
+    housekeeping.start()
+    yield
+    await housekeeping.stop()
+
+
 async def close_sockets(app: web.Application) -> None:
     """Asks every socket to come back later, in turns over some seconds so that not all return at once."""
-    waiting, spread = list(app[REGISTRY].subscribers.values()), app[SETTINGS].shutdown_spread
+    waiting, spread = list(app[REGISTRY].subscribers), app[SETTINGS].shutdown_spread
     size = math.ceil(len(waiting) / max(spread / CLOSING_TURN, 1)) or 1
     for start in range(0, len(waiting), size):
         if start:
@@ -172,7 +211,7 @@ async def close_sockets(app: web.Application) -> None:
 def close_rest(app: web.Application) -> None:
     """Closes what is still open: sockets that came meanwhile, on a connection that was kept alive, and Engine.IO
     connections that are in no namespace."""
-    for subscriber in list(app[REGISTRY].subscribers.values()):
+    for subscriber in list(app[REGISTRY].subscribers):
         subscriber.link.close(CloseCode.RESTART, "restart")
     for eio_sid in list(app[SOCKETIO].eio.sockets):
         app[SOCKETIO].restart(eio_sid)

@@ -51,9 +51,19 @@ class Settings(BaseModel):
     database_retries: int = setting(8, "runs of an action that met busy, deadlock or serialisation failure", ge=1)
     poll_interval: float = setting(1.0, "silence after which the log is looked at without a bell", unit="s", gt=0)
 
+    retention_age: int = setting(7 * 86400, "age at which events leave the log", unit="s", ge=1)
+    retention_events: int = setting(1_000_000, "events above which the oldest leave the log", unit="events", ge=1)
+    replay_limit: int = setting(10_000, "missed events above which a client is told to refresh", unit="events", ge=1)
+    session_lifetime: int = setting(
+        86400, "time a Socket.IO session can be recovered after it was seen", unit="s", ge=1
+    )
+    socketio_recovery: bool = setting(False, "all Socket.IO connections can be recovered, not only those that ask")
+    housekeeping_interval: float = setting(60.0, "time between two rounds that remove what is too old", unit="s", gt=0)
+
     ping_interval: float = setting(20.0, "Engine.IO ping interval", unit="s", gt=0)
     ping_timeout: float = setting(20.0, "Engine.IO ping timeout", unit="s", gt=0)
     heartbeat: float = setting(25.0, "ping interval of raw WebSockets", unit="s", gt=0)
+    stream_heartbeat: float = setting(15.0, "time between two comments on an event stream", unit="s", gt=0)
     send_buffer_limit: int = setting(
         1 << 20, "unsent bytes above which a reader that is told more is cut (4408)", unit="B", ge=4096
     )
@@ -66,6 +76,7 @@ class Settings(BaseModel):
 
     log_format: str = setting("auto", "console, json, or auto: console on a terminal", pattern="^(auto|console|json)$")
     log_level: str = setting("INFO", "least level that is logged", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    fault_points: str = setting("", "only for tests: points at which the process dies, such as before_bell:kill:3")
 
     @field_validator("database_url")
     @classmethod

@@ -3,9 +3,10 @@
 from collections.abc import Collection as Names
 
 from server.actions import collections, workflows
-from server.actions.boards import look_at_workspace, own_workspaces
+from server.actions.boards import find_workspace, look_at_workspace, own_workspaces
 from server.actions.item_shapes import Shown, show_workspace
 from server.auth.actors import Actor
+from server.auth.permissions import membership
 from server.events import rooms
 from server.events.subscription import Subscription
 from server.store.models import Workspace
@@ -42,7 +43,8 @@ def find_user(tx: Transaction, actor: Actor) -> int:
     return actor.id
 
 
-def find_selection(tx: Transaction, actor: Actor, *, workspace_id: int | str) -> Subscription:
-    """What a socket hears that selects a workspace of which the actor is a member; raises Refused."""
-    workspace = look_at_workspace(actor, workspace_id)
-    return Subscription(SELECTED, {"workspace": workspace_id}, rooms.items(workspace.id), workspace.id)
+def find_selection(tx: Transaction, actor: Actor, *, workspace_id: int | str) -> list[Subscription]:
+    """What a socket hears that selects a workspace of which the actor is a member: one thing; raises Refused."""
+    workspace = find_workspace(workspace_id)
+    began = membership(actor, workspace.id).began
+    return [Subscription(SELECTED, {"workspace": workspace_id}, rooms.items(workspace.id), workspace.id, began)]

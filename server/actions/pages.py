@@ -1,23 +1,29 @@
 """What a socket of the database API may hear: the rooms it is in from the start, and the pages it asks for."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from server.actions.table_access import open_table
-from server.actions.workspaces import workspace_ids_of
+from server.actions.workspaces import workspaces_of
 from server.auth.actors import Actor
 from server.errors import Refused
 from server.events import rooms
 from server.events.subscription import Subscription
+from server.store.history import History, read_history
 from server.store.transaction import Transaction
 from server.store.user_rows import find_rows
 
+Heard: TypeAlias = list[Subscription]
+Find: TypeAlias = Callable[[Transaction, Actor], Heard]
 MAX_ID = 2**31 - 1
 PAGES = {"table": ("table_id",), "row": ("table_id", "row_id")}
 
 
-def core_rooms(tx: Transaction, actor: Actor) -> list[str]:
-    """The rooms of the actor and of all the actor's workspaces."""
-    return [rooms.user(actor.id), *(rooms.workspace(number) for number in workspace_ids_of(actor))]
+def core_rooms(tx: Transaction, actor: Actor) -> dict[str, int]:
+    """The rooms of the actor and of all the actor's workspaces: name -> where the entitlement began."""
+    return {rooms.user(actor.id): 0} | {
+        rooms.workspace(number): began for number, began in workspaces_of(actor).items()
+    }
 
 
 def open_page(tx: Transaction, actor: Actor, *, page: str, parameters: dict[str, Any]) -> Subscription | None:
@@ -40,7 +46,33 @@ def open_page(tx: Transaction, actor: Actor, *, page: str, parameters: dict[str,
         return None
     room = rooms.table(table_id) if row_id is None else rooms.row(table_id, row_id)
     echoed = {name: parameters[name] for name in declared}
-    return Subscription(page, echoed, room, table.workspace_id, table_id)
+    return Subscription(page, echoed, room, table.workspace_id, table.began, table_id)
+
+
+def find_page(tx: Transaction, actor: Actor, *, page: str, parameters: dict[str, Any]) -> list[Subscription]:
+    """The subscription of a page, none where there is none for the actor."""
+    found = open_page(tx, actor, page=page, parameters=parameters)
+    return [found] if found is not None else []
+
+
+def with_history(
+    tx: Transaction, actor: Actor, *, find: Find, cursor: int, chunk: int, most: int | None
+) -> tuple[list[Subscription], History | None]:
+    """What `find` lets the actor hear, and what it was told above the cursor; no history where the past is gone, or
+    belongs to an earlier membership."""
+    found = find(tx, actor)
+    if any(cursor < subscription.began for subscription in found):
+        return found, None
+    places = {subscription.room: cursor for subscription in found}
+    return found, read_history(tx.db, places, cursor, chunk=chunk, most=most)
+
+
+def core_history(
+    tx: Transaction, actor: Actor, *, page_rooms: Sequence[str], cursor: int, chunk: int, most: int | None
+) -> tuple[None, History | None]:
+    """What a socket on these pages missed above the cursor in the rooms of its user, its workspaces and the pages."""
+    places = core_rooms(tx, actor) | dict.fromkeys(page_rooms, cursor)
+    return None, read_history(tx.db, places, cursor, chunk=chunk, most=most)
 
 
 def page_id(value: Any) -> int | None:

@@ -19,6 +19,7 @@ from server.errors import ANSWER_TOO_LARGE, ENDPOINT_INVALID, NO_RECORD, Refused
 from server.events import rooms
 from server.events.records import RecordChanged
 from server.store import record_pages
+from server.store.history import History, read_history
 from server.store.models import Endpoint, Project, StoredRecord, Workspace
 from server.store.transaction import Transaction
 
@@ -71,6 +72,14 @@ def find_origins(tx: Transaction, name: str) -> list[str]:
 def open_endpoint(tx: Transaction, visitor: Visitor, *, name: str) -> str:
     """The room that a visitor of an endpoint may join."""
     return rooms.endpoint(visit(visitor, name).endpoint.id)
+
+
+def open_endpoint_since(
+    tx: Transaction, visitor: Visitor, *, name: str, cursor: int, chunk: int, most: int | None
+) -> tuple[str, History | None]:
+    """The same with what was told there above the cursor; no history where the past is gone."""
+    room = open_endpoint(tx, visitor, name=name)
+    return room, read_history(tx.db, {room: cursor}, cursor, chunk=chunk, most=most)
 
 
 def show(record: StoredRecord) -> Envelope:

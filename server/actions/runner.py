@@ -12,6 +12,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Action: TypeAlias = Callable[Concatenate[Transaction, Actor, P], T]
 """What can be done or asked: a function of a transaction, an actor and the rest of its arguments."""
+Query: TypeAlias = Callable[Concatenate[Transaction, P], T]
+"""What can be asked without an account."""
 
 
 class Runner:
@@ -44,9 +46,7 @@ class Runner:
 
         return await self.store.read(run)
 
-    async def ask_at(
-        self, query: Callable[Concatenate[Transaction, P], T], *args: P.args, **kw: P.kwargs
-    ) -> tuple[T, int]:
+    async def ask_at(self, query: Query[P, T], *args: P.args, **kw: P.kwargs) -> tuple[T, int]:
         """Runs a query that needs no account in one snapshot, with the log position of it."""
 
         def run(tx: Transaction) -> tuple[T, int]:

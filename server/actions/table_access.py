@@ -15,7 +15,7 @@ from server.store.table_schema import TableSchema, cached_schema
 from server.store.transaction import WORKSPACES, Transaction
 
 TABLE_ACCESS = """
-    SELECT t.database_id, t.workspace_id, t.name, t."order", t.version, m.id FROM user_table t
+    SELECT t.database_id, t.workspace_id, t.name, t."order", t.version, m.began FROM user_table t
     JOIN application a ON a.id = t.database_id JOIN workspace w ON w.id = t.workspace_id
     LEFT JOIN membership m ON m.workspace_id = t.workspace_id AND m.user_id = ?
     WHERE t.id = ? AND NOT t.trashed AND NOT a.trashed AND NOT w.trashed"""
@@ -35,6 +35,7 @@ class OpenTable:
     name: str
     order: int
     schema: TableSchema
+    began: int  # of the actor's membership
 
     def show(self) -> shapes.Table:
         return show_table(self.id, self.name, self.order, self.database_id)
@@ -53,10 +54,10 @@ def open_table(
     found = run(tx, TABLE_ACCESS, [actor.id, table_id]).fetchone()
     if found is None:
         raise Refused(unknown)
-    database_id, workspace_id, name, order, version, membership = found
-    if membership is None:
+    database_id, workspace_id, name, order, version, began = found
+    if began is None:
         raise Refused(NOT_IN_WORKSPACE)
-    return OpenTable(table_id, database_id, workspace_id, name, order, cached_schema(tx, table_id, version))
+    return OpenTable(table_id, database_id, workspace_id, name, order, cached_schema(tx, table_id, version), began)
 
 
 def open_database(tx: Transaction, actor: Actor, database_id: int, *, for_change: bool) -> int:

@@ -80,15 +80,16 @@ def full(workspace: Workspace, member: Membership, users: list[shapes.Member], *
     }
 
 
-def workspace_ids_of(actor: Actor) -> list[int]:
-    """Ids of the workspaces that the actor is a member of and that are not trashed, in the actor's own order."""
+def workspaces_of(actor: Actor) -> dict[int, int]:
+    """The workspaces that the actor is a member of and that are not trashed, in the actor's own order: id -> where the
+    membership began."""
     query = (
-        Membership.select(Membership.workspace_id)
+        Membership.select(Membership.workspace_id, Membership.began)
         .join(Workspace, on=(Workspace.id == Membership.workspace_id))
         .where(Membership.user_id == actor.id, ~Workspace.trashed)
         .order_by(Membership.order, Membership.workspace_id)
     )
-    return [number for (number,) in query.tuples()]
+    return dict(query.tuples())
 
 
 def list_workspaces(tx: Transaction, actor: Actor) -> list[dict[str, Any]]:
@@ -133,7 +134,7 @@ def add_member(tx: Transaction, workspace_id: int, user_id: int, permissions: st
     """Adds a member at the end of the user's own list; the user's sockets hear the workspace from here on."""
     highest = Membership.select(fn.MAX(Membership.order)).where(Membership.user_id == user_id).scalar() or 0
     member: Membership = Membership.create(
-        workspace_id=workspace_id, user_id=user_id, permissions=permissions, order=highest + 1
+        workspace_id=workspace_id, user_id=user_id, permissions=permissions, order=highest + 1, began=tx.position()
     )
     tx.record(AccessGranted(user_id, workspace_id))
     return member

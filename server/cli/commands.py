@@ -6,6 +6,7 @@ from server.cli.accounts import create_user, token
 from server.cli.config import config
 from server.cli.demo import demo
 from server.cli.migrate import migrate
+from server.cli.new_epoch import new_epoch
 from server.cli.serve import serve
 
 commands = typer.Typer(
@@ -14,5 +15,5 @@ commands = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # tracebacks go through the log, which redacts them
 )
-for command in (serve, migrate, config, create_user, token, demo):
+for command in (serve, migrate, config, create_user, token, new_epoch, demo):
     commands.command()(command)

@@ -3,22 +3,17 @@
 Invariant: losing any message of the bell loses nothing; a relay that was not told reads the log.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import orjson
-import redis.asyncio
-from redis.exceptions import RedisError
 
+from server import faults
+from server.delivery.redis_channels import RedisChannels
 from server.events.event import Origin
 from server.store.log import LoggedEvent
 
 MAX_MESSAGE = 64 << 10  # bytes of events worth carrying; above, the message only says "look at the log"
-MAX_BACKLOG = 256  # commits waiting for a Redis that does not answer; above, they are dropped
-LISTEN_TIMEOUT = 2.0  # seconds of silence after which the listener looks around
-RETRY_PAUSE = 0.5  # seconds between attempts to reach Redis
 logger = logging.getLogger(__name__)
 Hear = Callable[[Sequence[LoggedEvent]], None]
 
@@ -26,14 +21,18 @@ Hear = Callable[[Sequence[LoggedEvent]], None]
 class Bell:
     """The bell of one process: rings straight into the relay."""
 
-    connected = True
-
     def __init__(self, hear: Hear, wake: Callable[[], None]) -> None:
         self.hear = hear
         self.wake = wake
 
+    @property
+    def connected(self) -> bool:
+        """True while other processes are heard."""
+        return True
+
     def ring(self, events: Sequence[LoggedEvent]) -> None:
         """Announces the events of one commit; called on the event loop right after it."""
+        faults.reach("before_bell")
         self.hear(events)
 
     async def start(self) -> None:
@@ -48,62 +47,23 @@ class RedisBell(Bell):
 
     def __init__(self, hear: Hear, wake: Callable[[], None], url: str, channel: str) -> None:
         super().__init__(hear, wake)
-        self.connected = False
         self.channel = channel
-        self._redis: Any = redis.asyncio.Redis.from_url(url, socket_timeout=5, socket_keepalive=True)
-        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(MAX_BACKLOG)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._channels = RedisChannels(url)  # of its own, so that no other traffic makes it late
+        self._channels.listen(channel, self._take, wake)
+
+    @property
+    def connected(self) -> bool:
+        return self._channels.connected
 
     def ring(self, events: Sequence[LoggedEvent]) -> None:
-        self.hear(events)
-        if not self._outbox.full():
-            self._outbox.put_nowait(pack(events))
+        super().ring(events)
+        self._channels.publish(self.channel, pack(events))
 
     async def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._publish()), asyncio.create_task(self._listen())]
+        await self._channels.start()
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._redis.aclose()
-
-    async def _publish(self) -> None:
-        while True:
-            message = await self._outbox.get()
-            try:
-                await self._redis.publish(self.channel, message)
-            except (RedisError, OSError) as error:
-                logger.warning("bell could not ring: %s", error)
-
-    async def _listen(self) -> None:
-        while True:
-            try:
-                await self._hear_all()
-            except (RedisError, OSError) as error:
-                logger.warning("bell is deaf: %s", error)
-            finally:
-                self.connected = False
-            await asyncio.sleep(RETRY_PAUSE)
-
-    async def _hear_all(self) -> None:
-        async with self._redis.pubsub(ignore_subscribe_messages=False) as channel:
-            await channel.subscribe(self.channel)
-            asked = False
-            while True:
-                message = await channel.get_message(timeout=LISTEN_TIMEOUT)
-                if message is None:
-                    if asked:
-                        raise ConnectionError("Redis does not answer")
-                    await channel.ping()
-                    asked = True
-                    continue
-                asked = False
-                if message["type"] == "subscribe":
-                    self.connected = True
-                    self.wake()
-                elif message["type"] == "message":
-                    self._take(message["data"])
+        await self._channels.stop()
 
     def _take(self, message: bytes) -> None:
         try:

@@ -19,14 +19,17 @@ from server.store.log import LoggedEvent
 
 def apply(registry: Registry, event: LoggedEvent) -> None:
     """Applies one control event."""
-    APPLY[event.type](registry, **orjson.loads(event.payload))
+    if event.type == control.AccessGranted.type:
+        grant_access(registry, event.id, **orjson.loads(event.payload))
+    else:
+        APPLY[event.type](registry, **orjson.loads(event.payload))
 
 
-def grant_access(registry: Registry, user_id: int, workspace_id: int) -> None:
+def grant_access(registry: Registry, position: int, user_id: int, workspace_id: int) -> None:
     """The user's core sockets join the workspace's room."""
     for subscriber in registry.users.get(user_id, ()):
         if subscriber.wire is not None and subscriber.wire.follows_workspaces:
-            registry.join(subscriber, rooms.workspace(workspace_id))
+            registry.join(subscriber, rooms.workspace(workspace_id), position)
 
 
 def end_access(registry: Registry, workspace_id: int, user_id: int | None) -> None:
@@ -40,24 +43,23 @@ def sockets_of(registry: Registry, workspace_id: int, user_id: int | None) -> li
     """The sockets of one user, or all that may hear something of a workspace."""
     if user_id is not None:
         return list(registry.users.get(user_id, ()))
-    names = (rooms.workspace(workspace_id), rooms.items(workspace_id))
-    return list(dict.fromkeys(subscriber for name in names for subscriber in registry.members.get(name, ())))
+    found = (registry.members.get(rooms.workspace(workspace_id), ()), registry.watchers.get(workspace_id, ()))
+    return list(dict.fromkeys(subscriber for subscribers in found for subscriber in subscribers))
 
 
 def close_tables(registry: Registry, workspace_id: int, table_ids: Iterable[int]) -> None:
     """The pages of trashed tables are discarded."""
     closed = set(table_ids)
-    for subscriber in list(registry.members.get(rooms.workspace(workspace_id), ())):
+    for subscriber in list(registry.watchers.get(workspace_id, ())):
         drop(registry, subscriber, lambda subscription: subscription.table_id in closed)
 
 
 def drop(registry: Registry, subscriber: Subscriber, ended: Callable[[Subscription], bool]) -> None:
     """Ends subscriptions and says so to the socket."""
     for key in subscriber.wants(ended):
-        subscription = subscriber.subscriptions.pop(key)
-        registry.leave(subscriber, subscription.room)
-        if subscriber.wire is not None:
-            subscriber.send(subscriber.wire.discard(subscription))
+        subscription = registry.unsubscribe(subscriber, key)
+        if subscription is not None:
+            subscriber.discard(subscription)
 
 
 def end_sessions(registry: Registry, user_id: int, except_socket: str | None) -> None:
@@ -67,6 +69,14 @@ def end_sessions(registry: Registry, user_id: int, except_socket: str | None) ->
             if subscriber.wire is not None and subscriber.wire.follows_workspaces:
                 subscriber.tell("force_disconnect", {})
             close(registry, subscriber, CloseCode.GOODBYE, "")
+
+
+def fence(registry: Registry, user_id: int, sid: str, generation: int) -> None:
+    """A session goes on elsewhere: its earlier connection, half-open mostly, is cut and hears nothing more."""
+    for subscriber in list(registry.users.get(user_id, ())):
+        session = subscriber.session
+        if subscriber.sid == sid and session is not None and session.generation < generation:
+            close(registry, subscriber, CloseCode.RESTART, "the session goes on elsewhere")
 
 
 def close_endpoint(registry: Registry, endpoint_id: int, reason: str) -> None:
@@ -84,9 +94,10 @@ def close(registry: Registry, subscriber: Subscriber, code: int, reason: str) ->
 
 
 APPLY: dict[str, Callable[..., Any]] = {
-    control.AccessGranted.type: grant_access,
     control.AccessEnded.type: end_access,
     control.TablesClosed.type: close_tables,
     control.SessionsEnded.type: end_sessions,
+    control.SessionMoved.type: fence,
+    control.EpochBegan.type: lambda registry, restored_at: None,  # the relay itself sees the jump of the ids
     control.EndpointClosed.type: close_endpoint,
 }

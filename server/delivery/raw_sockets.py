@@ -5,16 +5,21 @@ frames (both are whole frames written on the loop), and is joined by uvloop with
 """
 
 import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from server.delivery.backlog import Backlog
-from server.delivery.subscribers import Link
+from server.delivery.rooms import Registry
+from server.delivery.subscribers import Link, Subscriber
 from server.delivery.wire import Frame, close_frame
-from server.errors import CloseCode
+from server.errors import CloseCode, Unavailable
 
+logger = logging.getLogger(__name__)
 MAX_REASON = 123  # bytes of a close frame's reason
 CLOSE_TIMEOUT = 5.0  # seconds a peer gets to read the rest and answer a close
 
@@ -33,17 +38,20 @@ class RawLink(Link, Backlog):
         self._closing: asyncio.Task[Any] | None = None
 
     def write(self, frame: Frame) -> bool:
-        transport = self.transport
-        if transport is None or transport.is_closing() or self._closing is not None:
+        if not self.alive:
             return False
         assert isinstance(frame, bytes)
-        transport.write(frame)
+        self.transport.write(frame)
         self.watch()
         return True
 
     def backlog(self) -> int:
-        size: int = self.transport.get_write_buffer_size()
+        size: int = self.transport.get_write_buffer_size() if self.alive else 0
         return size
+
+    @property
+    def alive(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing() and self._closing is None
 
     def cut(self) -> None:
         """Ends a connection whose reader is too slow: 4408 after what it has not read, then a hard end."""
@@ -82,3 +90,19 @@ async def accept(request: web.Request, limits: SocketLimits) -> RawLink:
     )
     await socket.prepare(request)
     return RawLink(request, socket, limits.send_buffer)
+
+
+@asynccontextmanager
+async def conversing(link: RawLink, subscriber: Subscriber, registry: Registry) -> AsyncIterator[None]:
+    """The life of an accepted socket: whatever ends it ends it with a close code, since an HTTP answer would be garbage
+    on an upgraded connection, and leaves nothing of it behind."""
+    try:
+        yield
+    except Unavailable:
+        link.close(CloseCode.RESTART, "The database is not available just now.")
+    except Exception:
+        logger.exception("a socket failed")
+        link.close(CloseCode.RESTART, "error")
+    finally:
+        registry.remove(subscriber)
+    await link.drain_close()

@@ -2,7 +2,8 @@
 
 Invariants: events are delivered in the order of their ids and each once; `cursor` is the last one delivered.
 The next id arrives with the bell: it is delivered at once. A gap, a silent interval, a bell that reconnected: the
-log is read from the cursor, by one task only. Delivering one event is one uninterrupted turn of the event loop.
+log is read from the cursor, by one task only. Delivering one event is one uninterrupted turn of the event loop. The
+last events stay in memory, so a connection that reads what it missed from the log meets live delivery within one turn.
 """
 
 import asyncio
@@ -10,14 +11,18 @@ import contextlib
 import heapq
 import itertools
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
+from server import faults
 from server.delivery import entitlements
 from server.delivery.rooms import Registry
 from server.delivery.wire import Frame, Wire
 from server.errors import CloseCode, Unavailable
+from server.events.control import SessionMoved
 from server.events.rooms import CONTROL
+from server.store import log
 from server.store.log import LoggedEvent
 from server.store.transaction import Store, Transaction
 
@@ -25,6 +30,8 @@ T = TypeVar("T")
 BATCH = 500  # events read from the log at once
 SLICE = 20  # of them delivered in one turn of the event loop
 GAP_PATIENCE = 0.01  # seconds: neighbours of a gap are usually on their way from another thread
+REMEMBERED = 2048  # events: more than are committed while a connection reads its history
+REMEMBERED_BYTES = 16 << 20
 logger = logging.getLogger(__name__)
 
 
@@ -35,17 +42,23 @@ class Relay:
         self.store = store
         self.registry = registry
         self.poll_interval = poll_interval
-        self.cursor = 0
         self.last_control = 0  # id of the last applied change of entitlement
         self._ahead: dict[int, LoggedEvent] = {}
+        self._recent: deque[LoggedEvent] = deque()
+        self._recent_bytes = 0
         self._wake = asyncio.Event()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._ticket = itertools.count()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def cursor(self) -> int:
+        """The last event that was delivered here."""
+        return self.registry.progress.position
+
     async def start(self) -> None:
         """Begins at the end of the log: nobody is connected yet."""
-        self.cursor = await self.store.read(Transaction.position)
+        self.registry.progress.position = await self.store.read(Transaction.position)
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -85,10 +98,19 @@ class Relay:
             if self.last_control <= position:
                 return result
 
+    def recent(self, cursor: int) -> list[LoggedEvent] | None:
+        """What was delivered here after the cursor; None where that is not remembered."""
+        if cursor >= self.cursor:
+            return []
+        if not self._recent or cursor + 1 < self._recent[0].id:
+            return None
+        return list(itertools.islice(self._recent, cursor + 1 - self._recent[0].id, None))
+
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self.poll_interval)
+                async with asyncio.timeout(self.poll_interval):  # `wait_for` may swallow the cancelling of this task
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self._catch_up()
@@ -101,43 +123,72 @@ class Relay:
 
     async def _catch_up(self) -> None:
         while True:
-            events = await self.store.read_log(self.cursor, BATCH)
+            cursor = self.cursor
+            bounds, events = await self.store.read_log(cursor, BATCH)
+            if not bounds.floor <= cursor <= bounds.head:
+                self._start_over(bounds)
+                return
             for start in range(0, len(events), SLICE):
                 self.hear(events[start : start + SLICE])
                 await asyncio.sleep(0)  # sockets write and requests run in between
             if len(events) < BATCH:
                 return
 
+    def _start_over(self, bounds: log.Bounds) -> None:
+        """The log no longer holds what comes next: it was pruned meanwhile, or a backup was restored. Changes of
+        entitlement may be among the lost, so every socket is sent away, and told that it missed something when back."""
+        logger.error(
+            "the log goes on at %d, this process had come to %d: closing all sockets", bounds.head, self.cursor
+        )
+        for subscriber in list(self.registry.subscribers):
+            entitlements.close(self.registry, subscriber, CloseCode.RESTART, "history is gone")
+        self._ahead.clear()
+        self._recent.clear()
+        self._recent_bytes = 0
+        self.registry.progress.position = self.last_control = bounds.head
+        self._announce_arrivals(everybody=True)
+
     def _deliver(self, event: LoggedEvent) -> None:
-        self.cursor = event.id
-        if event.rooms[0] == CONTROL:
-            self.last_control = event.id
+        self.registry.progress.position = event.id
+        self._remember(event)
         try:
-            self._apply_or_send(event)
+            if event.rooms[0] == CONTROL:
+                self._apply(event)
+            else:
+                self._send(event)
         except Exception:
             logger.exception("event %d could not be delivered", event.id)
-        while self._waiting and self._waiting[0][0] <= self.cursor:
+        self._announce_arrivals()
+
+    def _remember(self, event: LoggedEvent) -> None:
+        self._recent.append(event)
+        self._recent_bytes += len(event.payload)
+        while len(self._recent) > REMEMBERED or self._recent_bytes > REMEMBERED_BYTES:
+            self._recent_bytes -= len(self._recent.popleft().payload)
+
+    def _announce_arrivals(self, *, everybody: bool = False) -> None:
+        while self._waiting and (everybody or self._waiting[0][0] <= self.cursor):
             arrival = heapq.heappop(self._waiting)[2]
             if not arrival.done():
                 arrival.set_result(None)
 
-    def _apply_or_send(self, event: LoggedEvent) -> None:
-        if event.rooms[0] == CONTROL:
-            entitlements.apply(self.registry, event)
-        else:
-            self._send(event)
+    def _apply(self, event: LoggedEvent) -> None:
+        if event.type != SessionMoved.type:  # which entitles nobody to anything
+            self.last_control = event.id
+        entitlements.apply(self.registry, event)
 
     def _send(self, event: LoggedEvent) -> None:
         frames: dict[Wire, Frame] = {}
         for subscriber in self.registry.audience(event):
             wire = subscriber.wire
-            if wire is None:
+            if wire is None or subscriber.behind is not None:
                 continue
             frame = frames.get(wire)
             if frame is None:
                 frame = frames[wire] = wire.event(event)
             try:
-                subscriber.send(frame)
+                subscriber.link.write(frame)
             except Exception:  # one broken connection must not cost the others their event
                 logger.exception("a socket could not be written to")
                 entitlements.close(self.registry, subscriber, CloseCode.RESTART, "error")
+            faults.reach("mid_delivery")

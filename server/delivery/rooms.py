@@ -1,68 +1,90 @@
 """Rooms: the one registry of who is in which room, for Socket.IO clients and raw sockets alike.
 
 Invariants: `members[room]` and `subscriber.rooms` mirror each other; an empty room does not exist; joining, leaving
-and disconnecting cost what the socket's own rooms cost. `RoomsManager` is the same registry behind python-socketio's
-client manager interface: its private bookkeeping hooks are overridden and pinned by `tests/unit/test_rooms.py`.
+and disconnecting cost what the socket's own rooms cost; rooms and subscriptions begin and end here only. `RoomsManager`
+is the same registry behind python-socketio's client manager interface: its private bookkeeping hooks are overridden
+and pinned by `tests/unit/test_rooms.py`.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from socketio import AsyncManager, AsyncRedisManager
 
-from server.delivery.subscribers import Subscriber
+from server.auth.actors import Credentials
+from server.delivery.subscribers import Progress, Subscriber
+from server.events.subscription import Subscription
 from server.store.log import LoggedEvent
 
 
 class Registry:
-    """Who is connected, by socket id, by user and by room."""
+    """Who is connected, by user, by room and by the workspaces they subscribed something of.
+
+    `progress` says how far the relay has told them; `left` is called when a subscriber leaves a room, whatever the
+    reason."""
 
     def __init__(self) -> None:
-        self.subscribers: dict[str, Subscriber] = {}
+        self.progress = Progress()
+        self.subscribers: dict[Subscriber, None] = {}
         self.users: dict[int, dict[Subscriber, None]] = {}
         self.members: dict[str, dict[Subscriber, None]] = {}
+        self.watchers: dict[int, dict[Subscriber, None]] = {}
+        self.left: Callable[[Subscriber, str], None] = lambda subscriber, room: None
 
     def add(self, subscriber: Subscriber) -> None:
         """Enters a connection; it is in no room yet."""
-        self.subscribers[subscriber.sid] = subscriber
+        self.subscribers[subscriber] = None
         if subscriber.user_id is not None:
             self.users.setdefault(subscriber.user_id, {})[subscriber] = None
 
-    def identify(self, subscriber: Subscriber, user_id: int) -> None:
-        """Names the user of a connection that was entered before it was known."""
-        subscriber.user_id = user_id
-        self.add(subscriber)
-
     def remove(self, subscriber: Subscriber) -> None:
         """Forgets a connection and all its rooms; harmless when it is not there."""
+        for key in list(subscriber.subscriptions):
+            self.unsubscribe(subscriber, key)
         for room in list(subscriber.rooms):
             self.leave(subscriber, room)
-        subscriber.subscriptions.clear()
-        if self.subscribers.get(subscriber.sid) is subscriber:
-            del self.subscribers[subscriber.sid]
+        self.subscribers.pop(subscriber, None)
         if subscriber.user_id is not None:
             discard(self.users, subscriber.user_id, subscriber)
 
-    def join(self, subscriber: Subscriber, room: str) -> None:
+    def join(self, subscriber: Subscriber, room: str, position: int) -> None:
+        """Lets a connection hear a room; what is above `position` it has been told, or will be."""
         self.members.setdefault(room, {})[subscriber] = None
-        subscriber.rooms.add(room)
+        subscriber.rooms[room] = min(position, subscriber.rooms.get(room, position))
 
     def leave(self, subscriber: Subscriber, room: str) -> None:
         if room in subscriber.rooms:
-            subscriber.rooms.remove(room)
+            del subscriber.rooms[room]
             discard(self.members, room, subscriber)
+            self.left(subscriber, room)
+
+    def subscribe(self, subscriber: Subscriber, key: Any, subscription: Subscription, position: int) -> None:
+        """Joins the room of a subscription and keeps in mind what it depends on."""
+        subscriber.subscriptions[key] = subscription
+        self.watchers.setdefault(subscription.workspace_id, {})[subscriber] = None
+        self.join(subscriber, subscription.room, position)
+
+    def unsubscribe(self, subscriber: Subscriber, key: Any) -> Subscription | None:
+        """Ends a subscription and returns it, None when there is none; delivery ends even while another spelling of
+        the same page stays listed."""
+        ended = subscriber.subscriptions.pop(key, None)
+        if ended is not None:
+            if not any(other.workspace_id == ended.workspace_id for other in subscriber.subscriptions.values()):
+                discard(self.watchers, ended.workspace_id, subscriber)
+            self.leave(subscriber, ended.room)
+        return ended
 
     def audience(self, event: LoggedEvent) -> list[Subscriber]:
-        """Everybody in any of the event's rooms, each once, without the socket that caused it."""
+        """Everybody in any of the event's rooms, each once, without the sockets that caused it."""
         rooms = [members for room in event.rooms if (members := self.members.get(room))]
         if not rooms:
             return []
         found = rooms[0] if len(rooms) == 1 else dict.fromkeys(member for members in rooms for member in members)
-        cause = self.subscribers.get(event.origin.socket_id) if event.origin else None
-        if cause is not None and event.origin is not None and cause.user_id == event.origin.user_id and cause in found:
-            return [subscriber for subscriber in found if subscriber is not cause]
-        return list(found)
+        if event.origin is None or event.origin.user_id not in self.users:
+            return list(found)
+        return [subscriber for subscriber in found if not subscriber.caused(event)]
 
 
 def discard(index: dict[Any, dict[Subscriber, None]], key: Any, subscriber: Subscriber) -> None:
@@ -75,15 +97,18 @@ def discard(index: dict[Any, dict[Subscriber, None]], key: Any, subscriber: Subs
 
 
 class Client:
-    """A Socket.IO connection to one namespace: what python-socketio asks about it."""
+    """A Socket.IO connection to one namespace: what python-socketio asks about it, and who it is."""
 
-    __slots__ = ("eio_sid", "namespace", "state", "subscriber")
+    __slots__ = ("connected", "credentials", "eio_sid", "expiry", "namespace", "resuming", "subscriber")
 
     def __init__(self, eio_sid: str, namespace: str, subscriber: Subscriber) -> None:
         self.eio_sid = eio_sid
         self.namespace = namespace
         self.subscriber = subscriber
-        self.state = "connecting"  # then connected, disconnecting
+        self.connected = True  # False while it is being disconnected
+        self.credentials: Credentials | None = None
+        self.expiry: asyncio.TimerHandle | None = None
+        self.resuming: asyncio.Event | None = None  # set when the client has been told what it missed
 
 
 class RoomsManager(AsyncManager):  # type: ignore[misc]
@@ -108,49 +133,15 @@ class RoomsManager(AsyncManager):  # type: ignore[misc]
     def get_namespaces(self) -> Iterable[str]:
         return list(self.populated)
 
-    async def pre_connect(self, eio_sid: str, namespace: str) -> str | None:
-        """Enters a client before its connect handler runs; None when it is connected already."""
-        if (eio_sid, namespace) in self.sids:
-            return None
-        sid: str = self.server.eio.generate_id()
-        subscriber = self.server.subscriber(sid, eio_sid, namespace)
-        subscriber.hold()  # until the CONNECT reply is out
-        self.clients[sid] = Client(eio_sid, namespace, subscriber)
-        self.sids[eio_sid, namespace] = sid
-        self.populated[namespace] += 1
-        self.registry.add(subscriber)
-        return sid
-
-    async def connect(self, sid: str, namespace: str) -> str | None:
-        """Called when the CONNECT reply was queued: from now on events follow it."""
-        if sid not in self.clients:
-            found = await self.pre_connect(sid, namespace)  # `sid` is an Engine.IO sid here
-            if found is None:
-                return None
-            sid = found
-        client = self.clients[sid]
-        client.state = "connected"
-        client.subscriber.release()
-        if not self.server.is_alive(client.eio_sid):
-            await self._lay_to_rest(sid, namespace)
-        return sid
-
-    async def _lay_to_rest(self, sid: str, namespace: str) -> None:
-        """Ends a client that died while its connect handler ran: python-socketio, which saw it die, took it for not
-        connected yet and will not come back, so it would stay in its rooms for ever."""
-        self.pre_disconnect(sid, namespace)
-        await self.server._trigger_event("disconnect", namespace, sid, self.server.reason.TRANSPORT_CLOSE)
-        self.basic_disconnect(sid, namespace)
-
-    def is_pre_connected(self, sid: str, namespace: str) -> bool:
-        return self._in_state(sid, namespace, "connecting")
+    def enter(self, client: Client) -> None:
+        """Enters a client whose sid is free; which rooms it joins is for the caller to say."""
+        self.clients[client.subscriber.sid] = client
+        self.sids[client.eio_sid, client.namespace] = client.subscriber.sid
+        self.populated[client.namespace] += 1
 
     def is_connected(self, sid: str, namespace: str) -> bool:
-        return self._in_state(sid, namespace, "connected")
-
-    def _in_state(self, sid: str, namespace: str, state: str) -> bool:
         client = self.clients.get(sid)
-        return client is not None and client.namespace == namespace and client.state == state
+        return client is not None and client.namespace == namespace and client.connected
 
     def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
         return self.sids.get((eio_sid, namespace))
@@ -163,16 +154,25 @@ class RoomsManager(AsyncManager):  # type: ignore[misc]
         client = self.clients.get(sid)
         if client is None:
             return None
-        client.state = "disconnecting"
+        client.connected = False
         return client.eio_sid
 
     def basic_disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
-        client = self.clients.pop(sid, None)
-        if client is None:
+        client = self.clients.get(sid)
+        if client is not None:
+            self.forget(client)
+
+    def forget(self, client: Client) -> None:
+        """Ends a client; harmless when it has ended, or when another connection has taken its sid over."""
+        if self.clients.get(client.subscriber.sid) is not client:
             return
+        del self.clients[client.subscriber.sid]
+        client.connected = False
+        if client.expiry is not None:
+            client.expiry.cancel()
         self.registry.remove(client.subscriber)
         self.sids.pop((client.eio_sid, client.namespace), None)
-        self.callbacks.pop(sid, None)
+        self.callbacks.pop(client.subscriber.sid, None)
         self.populated[client.namespace] -= 1
         if not self.populated[client.namespace]:
             del self.populated[client.namespace]
@@ -186,7 +186,7 @@ class RoomsManager(AsyncManager):  # type: ignore[misc]
             raise ValueError("sid is not connected to requested namespace")
         if sid != room and self.is_sid_room(namespace, room):
             raise ValueError("cannot enter a sid room")
-        self.registry.join(client.subscriber, room)
+        self.registry.join(client.subscriber, room, self.registry.progress.position)
 
     def basic_leave_room(self, sid: str, namespace: str, room: str) -> None:
         client = self.clients.get(sid)

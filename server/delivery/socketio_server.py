@@ -15,14 +15,15 @@ import engineio
 import socketio
 from aiohttp import web
 from engineio.async_drivers.aiohttp import WebSocket
-from socketio import packet
+from engineio.packet import MESSAGE, Packet
 
 from server.delivery.backlog import Backlog
 from server.delivery.raw_sockets import CLOSE_TIMEOUT
-from server.delivery.rooms import RedisRoomsManager, Registry, RoomsManager
+from server.delivery.rooms import Client, RedisRoomsManager, Registry, RoomsManager
 from server.delivery.subscribers import Link, Subscriber
-from server.delivery.wire import SOCKETIO_WIRES, Frame
-from server.errors import CloseCode
+from server.delivery.wire import Frame
+from server.encoding import encode
+from server.errors import CloseCode, Refused, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -115,10 +116,18 @@ class SocketIOLink(Link):
         self.namespace = namespace
 
     def write(self, frame: Frame) -> bool:
-        if not self.server.is_alive(self.eio_sid):
+        if not self.alive:
             return False
         self.server.eio.sockets[self.eio_sid].queue.put_nowait(frame)
         return True
+
+    def backlog(self) -> int:
+        size: int = self.server.eio.sockets[self.eio_sid].queue.size if self.alive else 0
+        return size
+
+    @property
+    def alive(self) -> bool:
+        return self.server.is_alive(self.eio_sid)
 
     def close(self, code: int, reason: str) -> None:
         """Socket.IO has no close codes: the namespace is left with a DISCONNECT packet, after which clients stay
@@ -126,21 +135,30 @@ class SocketIOLink(Link):
         if code == CloseCode.RESTART:
             self.server.restart(self.eio_sid)
         else:
-            self.server.spawn(self.server.disconnect(self.sid, namespace=self.namespace))
+            self.server.expel(self)
 
 
+def place(namespace: str) -> str:
+    """How a packet names its namespace."""
+    return "" if namespace == "/" else namespace + ","
+
+
+UNAUTHORIZED = "Unauthorized"
+UNAVAILABLE = "The server cannot look this up just now."
 BINARY = ("5", "6")  # packet types BINARY_EVENT and BINARY_ACK
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
 
 
 class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
-    """python-socketio's server around our registry. `subscriber` is what the registry enters for a new client."""
+    """python-socketio's server around our registry. A namespace of ours lets clients in with `enter(eio_sid, environ,
+    auth)`, which raises Refused or Unavailable, or welcomes the client."""
 
     def __init__(self, registry: Registry, *, send_buffer_limit: int, redis_url: str, channel: str, **options: Any):
         manager = RedisRoomsManager(registry, redis_url, channel) if redis_url else RoomsManager(registry)
         super().__init__(client_manager=manager, async_mode="aiohttp", **options)
         self.send_buffer_limit = send_buffer_limit
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._entering: set[tuple[str, str]] = set()  # (eio_sid, namespace) whose CONNECT is being looked at
 
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer
@@ -162,27 +180,84 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         return await super()._handle_eio_connect(eio_sid, environ)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        """Lets a client into a namespace. A connect handler that fails refuses it and leaves nothing behind."""
+        """Lets a client into a namespace, by that namespace's `enter`. One that fails or refuses leaves nothing."""
+        name = namespace or "/"
+        door = self.namespace_handlers.get(name)
+        key = (eio_sid, name)
+        if door is None:
+            return self.refuse(eio_sid, name, "Invalid namespace")
+        if key in self.manager.sids or key in self._entering:
+            return self.refuse(eio_sid, name, "Already connected")
+        self._entering.add(key)
         try:
-            await super()._handle_connect(eio_sid, namespace, data)
+            await door.enter(eio_sid, self.environ.get(eio_sid, {}), data)
+        except Refused:
+            self.refuse(eio_sid, name, UNAUTHORIZED)
+        except Unavailable:
+            self.refuse(eio_sid, name, UNAVAILABLE)
         except Exception:
             logger.exception("connect handler failed")
-            sid = self.manager.sid_from_eio_sid(eio_sid, namespace or "/")
-            if sid is not None and self.manager.is_pre_connected(sid, namespace or "/"):
-                self.manager.basic_disconnect(sid, namespace or "/")
-            error = {"message": "The server failed to connect this client."}
-            refusal = self.packet_class(packet.CONNECT_ERROR, data=error, namespace=namespace)
-            await self._send_packet(eio_sid, refusal)
+            self.refuse(eio_sid, name, "The server failed to connect this client.")
+        finally:
+            self._entering.discard(key)
+
+    def refuse(self, eio_sid: str, namespace: str, message: str) -> None:
+        """Answers a CONNECT with an error."""
+        self.write(eio_sid, Packet(MESSAGE, f"4{place(namespace)}{encode({'message': message}).decode()}"))
+
+    def welcome(self, eio_sid: str, namespace: str, subscriber: Subscriber) -> Client | None:
+        """Enters a client and answers its CONNECT, in this turn of the event loop; a session's earlier connection is
+        cut. None where the client is gone: then nothing was entered."""
+        if not self.is_alive(eio_sid):
+            return None
+        self.take_over(subscriber.sid)
+        client = Client(eio_sid, namespace, subscriber)
+        self.manager.enter(client)
+        answer = {"sid": subscriber.sid} | ({"pid": subscriber.session.pid} if subscriber.session else {})
+        self.write(eio_sid, Packet(MESSAGE, f"0{place(namespace)}{encode(answer).decode()}"))
+        return client
+
+    def take_over(self, sid: str) -> None:
+        """Forgets an earlier connection with this sid, half-open mostly, and cuts it; its late end finds nothing."""
+        before = self.manager.clients.get(sid)
+        if before is not None:
+            self.manager.forget(before)
+            self.cut(before.eio_sid)
+
+    def expel(self, link: SocketIOLink) -> None:
+        """Ends a client's stay in its namespace; an earlier connection of a session has no say in it any more."""
+        client = self.manager.clients.get(link.sid)
+        if client is not None and client.subscriber.link is link:
+            link.write(Packet(MESSAGE, f"1{place(link.namespace)}"))
+            self.leave(client, self.reason.SERVER_DISCONNECT)
+
+    def leave(self, client: Client, reason: str) -> None:
+        """Forgets a client, in this turn of the event loop, and tells its namespace."""
+        self.manager.forget(client)
+        self.namespace_handlers[client.namespace].left(client, reason)
+
+    async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: str | None = None) -> None:
+        """A client has left its namespace, or its connection has ended."""
+        client = self.manager.clients.get(self.manager.sid_from_eio_sid(eio_sid, namespace or "/"))
+        if client is not None:
+            self.leave(client, reason or self.reason.CLIENT_DISCONNECT)
+
+    def link(self, sid: str, eio_sid: str, namespace: str) -> SocketIOLink:
+        return SocketIOLink(self, sid, eio_sid, namespace)
+
+    def write(self, eio_sid: str, packet: Packet) -> None:
+        """Queues a packet for a connection, if it still stands."""
+        if self.is_alive(eio_sid):
+            self.eio.sockets[eio_sid].queue.put_nowait(packet)
 
     async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
         """Takes an event of a client, but none with a name that the protocol keeps for itself: those would reach the
         handlers of connections with whatever arguments the client likes."""
         if isinstance(data, list) and data and isinstance(data[0], str) and data[0] not in RESERVED:
+            client = self.manager.clients.get(self.manager.sid_from_eio_sid(eio_sid, namespace or "/"))
+            if client is not None and client.resuming is not None:
+                await client.resuming.wait()
             await super()._handle_event(eio_sid, namespace, id, data)
-
-    def subscriber(self, sid: str, eio_sid: str, namespace: str) -> Subscriber:
-        link = SocketIOLink(self, sid, eio_sid, namespace)
-        return Subscriber(sid, None, SOCKETIO_WIRES.get(namespace), link)
 
     def subscriber_of(self, sid: str) -> Subscriber:
         """The registry's entry of a connected client."""

@@ -1,16 +1,21 @@
 """Connections as the relay sees them: something in rooms to which frames are written, whatever carries them.
 
 Invariants: writing never waits, so a delivery to a room is one uninterrupted turn of the event loop; a reader whose
-unsent bytes pass the limit is cut; between `hold` and `release` frames are kept back, in order, so that a reply
-that promises them comes first.
+unsent bytes pass the limit is cut; a subscriber that is `behind` gets no event from the relay, but its own from the
+log, until it has met the relay (`delivery/replay.py`).
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.delivery.wire import Frame, Wire
 from server.events.subscription import Subscription
+from server.store.log import LoggedEvent
+
+KEPT_ENDINGS = 50  # ended subscriptions that a session remembers: more than a client can miss before it is cut
 
 
 class Link(ABC):
@@ -23,47 +28,104 @@ class Link(ABC):
         """Queues a frame; False when the connection is gone or had to be cut."""
 
     @abstractmethod
+    def backlog(self) -> int:
+        """Bytes that wait to be sent; 0 when the connection is gone."""
+
+    @property
+    @abstractmethod
+    def alive(self) -> bool:
+        """False when nothing can be sent any more."""
+
+    @abstractmethod
     def close(self, code: int, reason: str) -> None:
         """Ends the connection after what was written; does not wait."""
+
+
+class Progress:
+    """How far the relay of this process has come: the log position up to which live connections were told."""
+
+    __slots__ = ("position",)
+
+    def __init__(self) -> None:
+        self.position = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a connection knows of the session that it holds: its public id, and the how-manieth connection it is."""
+
+    pid: str
+    generation: int
 
 
 class Subscriber:
     """One connection: who it is, what it hears, and how its frames are made.
 
-    `sid` is the `web_socket_id` or the Socket.IO sid, which requests name in their `WebSocketId` header."""
+    `sid` is the `web_socket_id` or the Socket.IO sid, which requests name in their `WebSocketId` header. `rooms` says
+    for each room above which log position the connection has been told its events. `behind` is the position of a
+    connection that has not met the relay yet, None when it has."""
 
-    __slots__ = ("__weakref__", "_held", "link", "rooms", "sid", "subscriptions", "user_id", "wire")
+    __slots__ = (
+        "__weakref__",
+        "behind",
+        "ended",
+        "link",
+        "progress",
+        "rooms",
+        "session",
+        "sid",
+        "subscriptions",
+        "user_id",
+        "wire",
+    )
 
-    def __init__(self, sid: str, user_id: int | None, wire: Wire | None, link: Link) -> None:
+    def __init__(self, progress: Progress, sid: str, user_id: int | None, wire: Wire | None, link: Link) -> None:
+        self.progress = progress
         self.sid = sid
         self.user_id = user_id
         self.wire = wire
         self.link = link
-        self.rooms: set[str] = set()
+        self.rooms: dict[str, int] = {}
         self.subscriptions: dict[Any, Subscription] = {}
-        self._held: list[Frame] | None = None
+        self.behind: int | None = None
+        self.session: Session | None = None
+        self.ended: deque[tuple[int, Subscription]] | None = None
 
-    def send(self, frame: Frame) -> bool:
-        """Writes a frame, or keeps it while held; False when the connection is gone."""
-        if self._held is not None:
-            self._held.append(frame)
-            return True
-        return self.link.write(frame)
+    @property
+    def position(self) -> int:
+        """How far this connection has been told."""
+        return self.progress.position if self.behind is None else self.behind
 
-    def tell(self, kind: str, message: dict[str, Any]) -> None:
+    def tell(self, kind: str, body: Any) -> None:
         """Sends an ephemeral message, one that is not in the log."""
         if self.wire is not None:
-            self.send(self.wire.message(kind, message))
+            self.link.write(self.wire.message(kind, body, self.position))
 
-    def hold(self) -> None:
-        """Keeps frames back until `release`."""
-        self._held = []
+    def was_told(self, event: LoggedEvent) -> bool:
+        """True where the event was sent to this connection already."""
+        return event.id <= self.position and self.hears(event)
 
-    def release(self) -> None:
-        """Writes what was kept back, in order, and ends holding."""
-        held, self._held = self._held, None
-        for frame in held or ():
-            self.link.write(frame)
+    def hears(self, event: LoggedEvent) -> bool:
+        """True where the connection is in a room of the event, since before it happened, and did not cause it."""
+        rooms = self.rooms
+        return any(rooms[room] < event.id for room in event.rooms if room in rooms) and not self.caused(event)
+
+    def caused(self, event: LoggedEvent) -> bool:
+        """True for the acting user's own socket, which is left out (contract database.md, g)."""
+        return event.origin is not None and event.origin == (self.user_id, self.sid)
+
+    def write(self, event: LoggedEvent, position: int | None = None) -> None:
+        """Sends an event to this connection alone, marked with another position where one is given."""
+        if self.wire is not None:
+            marked = event if position is None else replace(event, id=position)
+            self.link.write(self.wire.event(marked))
+
+    def discard(self, subscription: Subscription) -> None:
+        """Says that a subscription has ended; a session keeps in mind where, for a client that did not hear it."""
+        if self.ended is not None:
+            self.ended.append((self.position, subscription))
+        if self.wire is not None:
+            self.tell(*self.wire.discarded(subscription))
 
     def wants(self, holds: Callable[[Subscription], bool]) -> list[Any]:
         """Keys of the subscriptions for which `holds` is true."""

@@ -2,11 +2,12 @@
 
 Invariants: a frame is made at most once per wire and event and the same object goes to every socket of a room; it
 is made by joining bytes around the stored payload, which is never parsed again. Server frames of RFC 6455 are
-unmasked, so one buffer serves all sockets.
+unmasked, so one buffer serves all sockets. A wire that recovers marks what it sends with a position, from which its
+client can go on.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from engineio.packet import MESSAGE, Packet
@@ -15,19 +16,32 @@ from server.encoding import encode
 from server.events.subscription import Subscription
 from server.store.log import LoggedEvent
 
-Frame: TypeAlias = bytes | Packet  # bytes for a raw WebSocket, an Engine.IO packet for Socket.IO
+Frame: TypeAlias = bytes | Packet  # bytes for a raw WebSocket or an HTTP stream, an Engine.IO packet for Socket.IO
 TEXT, CLOSE = 0x81, 0x88
+RETRY = 2000  # milliseconds after which the client of a lost event stream comes back
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Wire:
-    """One dialect on one kind of connection: frames of logged events, of ephemeral messages, and of the end of a
-    subscription. `follows_workspaces` is true where a socket hears all workspaces of its user."""
+class Wire(ABC):
+    """One dialect on one kind of connection: frames of logged events and of ephemeral messages.
 
-    event: Callable[[LoggedEvent], Frame]
-    message: Callable[[str, dict[str, Any]], Frame]
-    discard: Callable[[Subscription], Frame]
-    follows_workspaces: bool = False
+    `discarded` gives the name and body of the message that ends a subscription; `follows_workspaces` is true where a
+    socket hears all workspaces of its user."""
+
+    __slots__ = ("discarded", "follows_workspaces")
+
+    def __init__(
+        self, discarded: Callable[[Subscription], tuple[str, Any]], *, follows_workspaces: bool = False
+    ) -> None:
+        self.discarded = discarded
+        self.follows_workspaces = follows_workspaces
+
+    @abstractmethod
+    def event(self, event: LoggedEvent) -> Frame:
+        """The frame of a logged event."""
+
+    @abstractmethod
+    def message(self, kind: str, body: Any, position: int) -> Frame:
+        """The frame of a message that is not in the log; `position` is how far its receiver has been told."""
 
 
 def websocket_frame(payload: bytes, opcode: int = TEXT) -> bytes:
@@ -46,58 +60,117 @@ def close_frame(code: int, reason: str) -> bytes:
     return websocket_frame(code.to_bytes(2, "big") + text, CLOSE)
 
 
-def socketio_packet(namespace: str, name: str, payload: bytes) -> Packet:
-    """An EVENT of Socket.IO with one argument, given as JSON."""
-    return Packet(MESSAGE, f'2{namespace},["{name}",{payload.decode()}]')
+class RawWire(Wire):
+    """Raw JSON whose payload is the message; `mark` names the key that carries the position, if any."""
+
+    __slots__ = ("mark",)
+
+    def __init__(
+        self, discarded: Callable[[Subscription], tuple[str, Any]], mark: str = "", *, follows_workspaces: bool = False
+    ) -> None:
+        super().__init__(discarded, follows_workspaces=follows_workspaces)
+        self.mark = f',"{mark}":'.encode() if mark else b""
+
+    def event(self, event: LoggedEvent) -> bytes:
+        if not self.mark:
+            return websocket_frame(event.payload)
+        return websocket_frame(event.payload[:-1] + self.mark + b"%d}" % event.id)
+
+    def message(self, kind: str, body: Any, position: int) -> bytes:
+        return websocket_frame(encode({"type": kind} | body))
 
 
-# ---- database API, raw JSON: the payload is the message
+class SocketIOWire(Wire):
+    """Events of one namespace: the type is the name, the payload the argument; on a connection that recovers the
+    position follows as a text, on ephemeral events too, because the official client takes whatever text stands last
+    for its offset."""
+
+    __slots__ = ("namespace", "recovers", "wraps")
+
+    def __init__(
+        self,
+        namespace: str,
+        discarded: Callable[[Subscription], tuple[str, Any]],
+        *,
+        recovers: bool = False,
+        wraps: bool = False,
+        follows_workspaces: bool = False,
+    ) -> None:
+        super().__init__(discarded, follows_workspaces=follows_workspaces)
+        self.namespace = namespace
+        self.recovers = recovers
+        self.wraps = wraps  # ephemeral bodies name their type too
+
+    def event(self, event: LoggedEvent) -> Packet:
+        return self.packet(event.type, event.payload, event.id)
+
+    def message(self, kind: str, body: Any, position: int) -> Packet:
+        return self.packet(kind, encode({"type": kind} | body if self.wraps else body), position)
+
+    def packet(self, name: str, argument: bytes, position: int) -> Packet:
+        """An EVENT of Socket.IO, with the argument given as JSON."""
+        offset = f',"{position}"' if self.recovers else ""
+        return Packet(MESSAGE, f'2{self.namespace},["{name}",{argument.decode()}{offset}]')
 
 
-def raw_event(event: LoggedEvent) -> bytes:
-    return websocket_frame(event.payload)
+class EventStreamWire(Wire):
+    """Server-Sent Events, each frame one chunk of the answer, or none where the client speaks HTTP/1.0. A block with an
+    `id` and no data is no event; it only tells the client from where to go on."""
+
+    __slots__ = ("chunked",)
+
+    def __init__(self, discarded: Callable[[Subscription], tuple[str, Any]], *, chunked: bool) -> None:
+        super().__init__(discarded)
+        self.chunked = chunked
+
+    def event(self, event: LoggedEvent) -> bytes:
+        return self.told(event.id, event.type, event.payload)
+
+    def message(self, kind: str, body: Any, position: int) -> bytes:
+        return self.told(position, kind, encode(body))
+
+    def told(self, position: int, kind: str, data: bytes) -> bytes:
+        """An event; `data` is JSON in one line."""
+        return self.chunk(b"id: %d\nevent: %b\ndata: " % (position, kind.encode()), data, b"\n\n")
+
+    def welcome(self, position: int) -> bytes:
+        """How far the client was told, and when to come back after the connection was lost."""
+        return self.chunk(b"retry: %d\nid: %d\n\n" % (RETRY, position))
+
+    def heartbeat(self, position: int) -> bytes:
+        """A comment, and how far the client was told."""
+        return self.chunk(b":\nid: %d\n\n" % position)
+
+    def comment(self, text: str) -> bytes:
+        """A line for people."""
+        return self.chunk(b": %b\n" % " ".join(text.split()).encode())
+
+    def chunk(self, *parts: bytes) -> bytes:
+        """The parts as one chunk of an answer of unknown length (RFC 9112, 7.1)."""
+        if not self.chunked:
+            return b"".join(parts)
+        return b"".join((b"%x\r\n" % sum(map(len, parts)), *parts, b"\r\n"))
 
 
-def raw_message(kind: str, message: dict[str, Any]) -> bytes:
-    return websocket_frame(encode({"type": kind} | message))
+def page_discard(page: Subscription) -> tuple[str, Any]:
+    return "page_discard", {"page": page.name, "parameters": page.parameters}
 
 
-def raw_discard(page: Subscription) -> bytes:
-    return raw_message("page_discard", {"page": page.name, "parameters": page.parameters})
+def room_discard(stream: Subscription) -> tuple[str, Any]:
+    return "room_discard", stream.parameters
 
 
-# ---- database API as a Socket.IO namespace: the type is the event, the whole raw message its argument
+def deselected(selected: Subscription) -> tuple[str, Any]:
+    return "workspace-deselected", selected.parameters["workspace"]
 
 
-def core_event(event: LoggedEvent) -> Packet:
-    return socketio_packet("/core", event.type, event.payload)
-
-
-def core_message(kind: str, message: dict[str, Any]) -> Packet:
-    return socketio_packet("/core", kind, encode({"type": kind} | message))
-
-
-def core_discard(page: Subscription) -> Packet:
-    return core_message("page_discard", {"page": page.name, "parameters": page.parameters})
-
-
-# ---- items API: the payload is the one argument
-
-
-def items_event(event: LoggedEvent) -> Packet:
-    return socketio_packet("/events", event.type, event.payload)
-
-
-def items_message(kind: str, message: dict[str, Any]) -> Packet:
-    return socketio_packet("/events", kind, encode(message))
-
-
-def items_discard(selected: Subscription) -> Packet:
-    return socketio_packet("/events", "workspace-deselected", encode(selected.parameters["workspace"]))
-
-
-CORE_RAW = Wire(raw_event, raw_message, raw_discard, follows_workspaces=True)
-CORE_SOCKETIO = Wire(core_event, core_message, core_discard, follows_workspaces=True)
-ITEMS_SOCKETIO = Wire(items_event, items_message, items_discard)
-RECORDS_RAW = Wire(raw_event, raw_message, raw_discard)
-SOCKETIO_WIRES = {"/core": CORE_SOCKETIO, "/events": ITEMS_SOCKETIO}
+CORE_RAW = RawWire(page_discard, follows_workspaces=True)
+CORE_RAW_2026 = RawWire(page_discard, "_event_id", follows_workspaces=True)
+RECORDS_RAW = RawWire(page_discard)
+RECORDS_RAW_OFFSETS = RawWire(page_discard, "offset")
+CORE_SOCKETIO = SocketIOWire("/core", page_discard, wraps=True, follows_workspaces=True)
+CORE_SOCKETIO_RECOVERY = SocketIOWire("/core", page_discard, wraps=True, follows_workspaces=True, recovers=True)
+ITEMS_SOCKETIO = SocketIOWire("/events", deselected)
+ITEMS_SOCKETIO_RECOVERY = SocketIOWire("/events", deselected, recovers=True)
+EVENT_STREAM = EventStreamWire(room_discard, chunked=True)
+EVENT_STREAM_UNCHUNKED = EventStreamWire(room_discard, chunked=False)

@@ -1,5 +1,6 @@
 """Changes of who is entitled to what; ours, never sent. Each relay applies them at their place in the log."""
 
+from server.events import rooms
 from server.events.event import ControlEvent, event
 
 SOURCE = "ARCHITECTURE: the relay"
@@ -12,6 +13,9 @@ class AccessGranted(ControlEvent):
     user_id: int
     workspace_id: int
 
+    def concerns(self) -> tuple[str, ...]:
+        return (rooms.control_user(self.user_id),)
+
 
 @event("control:access-ended", source=SOURCE)
 class AccessEnded(ControlEvent):
@@ -21,6 +25,11 @@ class AccessEnded(ControlEvent):
     workspace_id: int
     user_id: int | None
 
+    def concerns(self) -> tuple[str, ...]:
+        if self.user_id is None:
+            return (rooms.control_workspace(self.workspace_id),)
+        return (rooms.control_user(self.user_id),)
+
 
 @event("control:tables-closed", source=SOURCE)
 class TablesClosed(ControlEvent):
@@ -29,6 +38,9 @@ class TablesClosed(ControlEvent):
     workspace_id: int
     table_ids: list[int]
 
+    def concerns(self) -> tuple[str, ...]:
+        return (rooms.control_workspace(self.workspace_id),)
+
 
 @event("control:sessions-ended", source=SOURCE)
 class SessionsEnded(ControlEvent):
@@ -36,6 +48,26 @@ class SessionsEnded(ControlEvent):
 
     user_id: int
     except_socket: str | None
+
+    def concerns(self) -> tuple[str, ...]:
+        return (rooms.control_user(self.user_id),)
+
+
+@event("control:session-moved", source=SOURCE)
+class SessionMoved(ControlEvent):
+    """A Socket.IO session goes on in another connection: connections of an earlier generation are cut everywhere."""
+
+    user_id: int
+    sid: str
+    generation: int
+
+
+@event("control:new-epoch", source=SOURCE)
+class EpochBegan(ControlEvent):
+    """The database was restored from a backup: what was told after the backup is not in this log, so ids go on far
+    above all that any client can have seen."""
+
+    restored_at: int
 
 
 @event("control:endpoint-closed", source=SOURCE)

@@ -67,5 +67,9 @@ class ControlEvent(Event):
 
     __slots__ = ()
 
+    def concerns(self) -> tuple[str, ...]:
+        """The control rooms under which the replay of one connection finds it."""
+        return ()
+
     def payload(self) -> bytes:
         return encode({field.name: getattr(self, field.name) for field in fields(self)})  # type: ignore[arg-type]

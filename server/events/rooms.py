@@ -1,7 +1,8 @@
 """Names of rooms, built in this one place and never by a client.
 
 A name starts with the dialect whose frames its members get: `core` (database API), `items`, `ce` (records).
-`control` is the one room without members: what changes who is entitled is logged there for the relays.
+`control` rooms have no members: what changes who is entitled is logged there, all of it in `control` for the relays,
+and under the user and the workspace concerned for the replay of one connection.
 """
 
 CONTROL = "control"
@@ -47,6 +48,28 @@ def endpoint_owner(endpoint_id: int, owner_id: int) -> str:
     return f"ce:endpoint:{endpoint_id}:owner:{owner_id}"
 
 
+def control_user(user_id: int) -> str:
+    """Changes of what one user is entitled to."""
+    return f"control:user:{user_id}"
+
+
+def control_workspace(workspace_id: int) -> str:
+    """Changes of who may hear something of a workspace."""
+    return f"control:workspace:{workspace_id}"
+
+
+def workspace_of(room: str) -> int | None:
+    """The workspace whose own room this is; None for pages and all others."""
+    kind, _, number = room.rpartition(":")
+    return int(number) if kind in ("core:workspace", "items:workspace") else None
+
+
 def dialect(room: str) -> str:
     """The dialect of a room: core, items, ce or control."""
     return room.partition(":")[0]
+
+
+def table_of(room: str) -> int | None:
+    """The table whose page a room belongs to; None for any other name."""
+    number = room.removeprefix("core:table:")
+    return int(number) if number != room and number.isascii() and number.isdecimal() and len(number) <= 10 else None

@@ -1,66 +1,79 @@
 """Namespace `/core`: the raw core socket for Socket.IO clients (contract mirrors.md).
 
-Every message type is an event whose one argument is the whole raw message. The socket's sid is its WebSocketId."""
+Every message type is an event whose one argument is the whole raw message. The socket's sid is its WebSocketId.
+Presence is told to connections that recover: like the 2026 raw sockets they are of clients that know it."""
 
 from typing import Any
 
-import socketio
-
+from server.actions import pages
 from server.auth.actors import Credentials
-from server.auth.origins import OriginRules
-from server.auth.tokens import Tokens
-from server.delivery.socketio_server import SocketIOServer
-from server.errors import Refused, Unavailable
+from server.delivery.presence import Presence
+from server.delivery.subscribers import Subscriber
+from server.delivery.wire import CORE_SOCKETIO, CORE_SOCKETIO_RECOVERY
 from server.namespaces.admission import Admission, Page, read_page
-from server.namespaces.handshake import UNAUTHORIZED, UNAVAILABLE, token_of
+from server.namespaces.session_namespace import Doors, SessionNamespace
 
 
-class CoreNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
+class CoreNamespace(SessionNamespace):
     """Pages over Socket.IO, with acknowledgements where the raw socket is silent."""
 
-    def __init__(self, server: SocketIOServer, tokens: Tokens, origins: OriginRules, admission: Admission) -> None:
-        super().__init__("/core")
-        self.socketio = server
-        self.tokens = tokens
+    wires = (CORE_SOCKETIO, CORE_SOCKETIO_RECOVERY)
+
+    def __init__(self, doors: Doors, admission: Admission, presence: Presence) -> None:
+        super().__init__("/core", doors)
         self.admission = admission
-        self.origins = origins
-        self.credentials: dict[str, Credentials] = {}
+        self.presence = presence
 
-    async def on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
-        """Lets a client with a valid token in; others get the connect error of the contract."""
-        try:
-            who = Credentials(self.tokens.read_access(token_of(environ, auth, self.origins)))
-            await self.admission.enter(self.socketio.subscriber_of(sid), who)
-            self.credentials[sid] = who.admitted()
-        except Refused:
-            raise socketio.exceptions.ConnectionRefusedError(UNAUTHORIZED) from None
-        except Unavailable:
-            raise socketio.exceptions.ConnectionRefusedError(UNAVAILABLE) from None
+    async def trigger_event(self, event: Any, *args: Any) -> Any:
+        """Finds the handler of an event, whose names may have dots."""
+        return await super().trigger_event(event.replace(".", "_"), *args)
 
-    async def on_disconnect(self, sid: str, reason: str = "") -> None:
-        self.credentials.pop(sid, None)
+    async def find_rooms(self, who: Credentials) -> tuple[list[str], int]:
+        """The rooms of the user and of all the user's workspaces."""
+        found, position = await self.runner.look_at(who, pages.core_rooms)
+        return [*found], position
+
+    def recovered(self, subscriber: Subscriber) -> None:
+        """Makes the client present again on the pages that it has."""
+        for page in list(subscriber.subscriptions.values()):
+            self.presence.enter(subscriber, page.room)
 
     async def on_page(self, sid: str, frame: Any = None, *_: Any) -> dict[str, Any]:
         """Subscribes a page; `page_add` follows as on the raw socket."""
         page = page_of(frame, "page")
         if page is None:
             return refused(frame)
-        subscriber = self.socketio.subscriber_of(sid)
-        position = await self.admission.add_page(subscriber, self.credentials[sid], page)
-        if position is None:
-            return {"ok": False, "page": page.name, "parameters": page.parameters}
-        subscriber.tell("page_add", {"page": page.name, "parameters": page.parameters})
-        return {"ok": True, "page": page.name, "parameters": page.parameters, "position": position}
+        subscriber, who = self.client(sid)
+        named = {"page": page.name, "parameters": page.parameters}
+        opened = await self.admission.add_page(subscriber, who, page, frame.get("since"))
+        if opened is None or not await self.settle(subscriber):
+            return {"ok": False} | named
+        subscriber.tell("page_add", named)
+        if opened.refresh:
+            subscriber.tell("refresh", named | {"position": opened.position})
+        self.resume(subscriber)
+        if subscriber.session is not None:
+            self.presence.enter(subscriber, opened.subscriptions[0].room)
+        answer = {"ok": True} | named | {"position": opened.position}
+        return answer | {"refresh": True} if opened.refresh else answer
 
     async def on_remove_page(self, sid: str, frame: Any = None, *_: Any) -> dict[str, Any]:
         """Ends a page; `page_discard` follows even when it was never subscribed."""
         page = page_of(frame, "remove_page") or page_of(frame, "page")
         if page is None:
             return refused(frame)
-        subscriber = self.socketio.subscriber_of(sid)
+        subscriber, _who = self.client(sid)
+        named = {"page": page.name, "parameters": page.parameters}
         self.admission.remove_page(subscriber, page)
-        subscriber.tell("page_discard", {"page": page.name, "parameters": page.parameters})
-        return {"ok": True, "page": page.name, "parameters": page.parameters}
+        if not await self.keep(subscriber):
+            return {"ok": False} | named
+        subscriber.tell("page_discard", named)
+        return {"ok": True} | named
+
+    async def on_presence_focus(self, sid: str, message: Any = None, *_: Any) -> None:
+        """Passes on what the user of this socket looks at."""
+        if isinstance(message, dict):
+            self.presence.focus(self.client(sid)[0], message)
 
 
 def page_of(frame: Any, key: str) -> Page | None:

@@ -1,68 +1,81 @@
-"""`/ws/core/`: the raw-JSON socket of the database API (contract database.md, b).
+"""`/ws/core/`: the raw-JSON socket of the database API (contract database.md, b and f).
 
 Invariants: the upgrade is always accepted and the verdict is the first message; frames of one socket are handled
 one after the other; a malformed frame costs an error message, ten in a minute cost the connection, nothing else does.
+A socket is *classic* until it brings its own `web_socket_id` or speaks of what only 2026 clients know: then it gets
+event ids, presence and refusals, and ends with its token, since its client recovers.
 """
 
-import logging
+import asyncio
 import time
 import uuid
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from aiohttp import WSMsgType, web
 
+from server.actions.item_workspaces import find_user
 from server.auth.actors import Credentials
-from server.auth.tokens import Tokens
-from server.delivery.raw_sockets import RawLink, SocketLimits, accept
-from server.delivery.rooms import Registry
+from server.auth.tokens import Claims, Tokens
+from server.delivery.presence import Presence
+from server.delivery.raw_sockets import RawLink, SocketLimits, accept, conversing
 from server.delivery.subscribers import Subscriber
-from server.delivery.wire import CORE_RAW
-from server.errors import CloseCode, Refused, Unavailable
-from server.namespaces.admission import Admission, read_page
+from server.delivery.wire import CORE_RAW, CORE_RAW_2026
+from server.errors import CloseCode, Refused
+from server.namespaces.admission import Admission, Page, read_page
+from server.namespaces.core_replay import CoreReplay
 
-logger = logging.getLogger(__name__)
 MALFORMED = "ERROR_MALFORMED_FRAME"
 MALFORMED_LIMIT, MALFORMED_WINDOW = 10, 60.0  # frames, seconds
+REPLAYS = {"replay_enabled": True}
+OF_2026 = ("replay_events", "presence.focus", "refresh")
+
+
+@dataclass(frozen=True, slots=True)
+class CoreDoors:
+    """What the core socket needs to let clients in."""
+
+    tokens: Tokens
+    admission: Admission
+    presence: Presence
+    limits: SocketLimits
 
 
 class CoreSocket:
     """The handler of `/ws/core/`."""
 
-    def __init__(self, tokens: Tokens, admission: Admission, registry: Registry, limits: SocketLimits) -> None:
-        self.tokens = tokens
-        self.admission = admission
-        self.registry = registry
-        self.limits = limits
+    def __init__(self, doors: CoreDoors) -> None:
+        self.doors = doors
+        self.registry = doors.admission.registry
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if not web.WebSocketResponse().can_prepare(request).ok:
             raise web.HTTPNotFound
-        link = await accept(request, self.limits)
-        token = request.query.get("jwt_token", "")
-        subscriber = Subscriber(str(uuid.uuid4()), None, CORE_RAW, link)
-        try:
-            await self.converse(subscriber, link, token)
-        except Unavailable:
-            link.close(CloseCode.RESTART, "unavailable")
-        except Exception:  # an HTTP answer would be garbage on an upgraded connection
-            logger.exception("core socket failed")
-            link.close(CloseCode.RESTART, "error")
-        finally:
-            self.registry.remove(subscriber)
-        await link.drain_close()
+        link = await accept(request, self.doors.limits)
+        chosen = chosen_id(request.query.get("web_socket_id", ""))
+        wire = CORE_RAW_2026 if chosen else CORE_RAW
+        subscriber = Subscriber(self.registry.progress, chosen or str(uuid.uuid4()), None, wire, link)
+        async with conversing(link, subscriber, self.registry):
+            await self.converse(subscriber, link, request.query.get("jwt_token", ""))
         return link.socket
 
     async def converse(self, subscriber: Subscriber, link: RawLink, token: str) -> None:
         """Gives the verdict on the token and then, if it was good, serves the client until it goes."""
         who = await self.authenticate(subscriber, token)
+        verdict = {"success": who is not None, "web_socket_id": subscriber.sid if token else None}
+        more = REPLAYS if subscriber.wire is CORE_RAW_2026 else {}
         if who is None:
-            subscriber.tell("authentication", {"success": False, "web_socket_id": subscriber.sid if token else None})
+            subscriber.tell("authentication", verdict | more)
             link.close(CloseCode.GOODBYE, "")
-        else:
-            subscriber.tell("authentication", {"success": True, "web_socket_id": subscriber.sid})
-            await Conversation(self.admission, subscriber, who, link).run()
+            return
+        conversation = Conversation(self.doors, subscriber, who, link)
+        subscriber.tell("authentication", verdict | more)
+        try:
+            await conversation.run()
+        finally:
+            conversation.stop()
 
     async def authenticate(self, subscriber: Subscriber, token: str) -> Credentials | None:
         """Enters the socket's rooms; None when the token is refused. `anonymous` is let in, without any rooms."""
@@ -70,22 +83,33 @@ class CoreSocket:
             self.registry.add(subscriber)
             return Credentials(None)
         try:
-            who = Credentials(self.tokens.read_access(token))
-            await self.admission.enter(subscriber, who)
+            who = Credentials(self.doors.tokens.read_access(token))
+            await self.doors.admission.enter(subscriber, who)
         except Refused:
             return None
-        return who.admitted()
+        return who
 
 
 class Conversation:
-    """What one client says, frame by frame."""
+    """What one client says, frame by frame. It begins in the turn of the event loop in which the socket entered."""
 
-    def __init__(self, admission: Admission, subscriber: Subscriber, who: Credentials, link: RawLink) -> None:
-        self.admission = admission
+    def __init__(self, doors: CoreDoors, subscriber: Subscriber, who: Credentials, link: RawLink) -> None:
+        self.doors = doors
+        self.admission = doors.admission
         self.subscriber = subscriber
-        self.who = who
+        self.who = who.admitted() if who.claims is not None else who
         self.link = link
         self.malformed: deque[float] = deque(maxlen=MALFORMED_LIMIT)
+        self.claims = who.claims
+        self.expiry: asyncio.TimerHandle | None = None
+        relay, runner, limit = self.admission.relay, self.admission.runner, self.admission.replay_limit
+        self.replay = CoreReplay(relay, runner, subscriber, self.who, limit, holds=self.is_of_2026)
+        if self.is_of_2026:
+            self.expire_later()
+
+    @property
+    def is_of_2026(self) -> bool:
+        return self.subscriber.wire is CORE_RAW_2026
 
     async def run(self) -> None:
         """Reads frames until the connection ends."""
@@ -98,17 +122,91 @@ class Conversation:
             else:
                 await self.handle(frame)
 
+    def stop(self) -> None:
+        """Forgets the timers."""
+        self.replay.stop()
+        if self.expiry is not None:
+            self.expiry.cancel()
+
     async def handle(self, frame: dict[str, Any]) -> None:
         """One frame may both add and remove a page; adding comes first."""
-        if "page" in frame and (page := read_page(frame["page"], frame)) is not None:
-            position = await self.admission.add_page(self.subscriber, self.who, page)
-            if position is not None:
-                self.subscriber.tell("page_add", {"page": page.name, "parameters": page.parameters})
+        kind = frame.get("type")
+        if not self.is_of_2026 and (kind in OF_2026 or ("page" in frame and "since" in frame)):
+            self.become_one_of_2026()
+            if kind != "refresh":  # which may bring a better token
+                self.expire_later()
+        if kind == "presence.focus":
+            self.doors.presence.focus(self.subscriber, frame)
+            return
+        if "page" in frame:
+            await self.add_page(frame["page"], frame)
         if "remove_page" in frame and (page := read_page(frame["remove_page"], frame)) is not None:
             self.admission.remove_page(self.subscriber, page)
             self.subscriber.tell("page_discard", {"page": page.name, "parameters": page.parameters})
-        if frame.get("type") == "ping":
+        if kind == "ping":
             self.subscriber.tell("pong", {})
+        elif kind == "replay_events":
+            await self.replay.run(frame.get("last_seen_id"))
+        elif kind == "refresh":
+            await self.renew(frame.get("jwt_token"))
+
+    def become_one_of_2026(self) -> None:
+        """From now on the client is told what classic clients are not, and is present on the pages that it has."""
+        self.subscriber.wire = CORE_RAW_2026
+        for page in self.subscriber.subscriptions.values():
+            self.doors.presence.enter(self.subscriber, page.room)
+
+    async def add_page(self, name: str, frame: dict[str, Any]) -> None:
+        """Subscribes a page; a classic client hears nothing of a refusal, nor of positions."""
+        page, since = read_page(name, frame), frame.get("since")
+        if since is not None:
+            await self.replay.go_live()
+        opened = await self.admission.add_page(self.subscriber, self.who, page, since) if page is not None else None
+        if page is None or opened is None:
+            self.refuse(name, page)
+            return
+        named = {"page": page.name, "parameters": page.parameters}
+        if opened.refresh:
+            self.subscriber.tell("refresh", named | {"position": opened.position})
+        self.subscriber.tell("page_add", named | ({"position": opened.position} if since is not None else {}))
+        if self.is_of_2026:
+            self.doors.presence.enter(self.subscriber, opened.subscriptions[0].room)
+
+    def refuse(self, name: str, page: Page | None) -> None:
+        """Tells a 2026 client that it does not hear a page."""
+        if self.is_of_2026:
+            reason = "unknown page, or a parameter is missing" if page is None else "not available"
+            parameters = page.parameters if page is not None else {}
+            self.subscriber.tell("page_refused", {"page": name, "parameters": parameters, "reason": reason})
+
+    async def renew(self, token: Any) -> None:
+        """Lets the socket live as long as a newer token of the same user; raises Unavailable."""
+        claims = await self.check(token)
+        if claims is not None and (self.claims is None or claims.expires_at > self.claims.expires_at):
+            self.claims = claims
+        self.expire_later()
+        verdict = {"success": claims is not None, "web_socket_id": self.subscriber.sid}
+        self.subscriber.tell("authentication", verdict | REPLAYS)
+
+    async def check(self, token: Any) -> Claims | None:
+        """The claims of an access token of the socket's own user that is still good, else None."""
+        if not isinstance(token, str):
+            return None
+        try:
+            claims = self.doors.tokens.read_access(token)
+            await self.admission.runner.look(Credentials(claims), find_user)
+        except Refused:
+            return None
+        return claims if claims.user_id == self.subscriber.user_id else None
+
+    def expire_later(self) -> None:
+        """Has a 2026 socket closed when its token expires."""
+        if self.claims is None:
+            return
+        if self.expiry is not None:
+            self.expiry.cancel()
+        left = max(self.claims.expires_at - time.time(), 0)
+        self.expiry = asyncio.get_running_loop().call_later(left, self.link.close, CloseCode.TOKEN, "token expired")
 
     def complain(self) -> None:
         """Answers a malformed frame; too many of them end the connection."""
@@ -116,6 +214,14 @@ class Conversation:
         self.subscriber.tell("error", {"error": MALFORMED})
         if len(self.malformed) == MALFORMED_LIMIT and self.malformed[-1] - self.malformed[0] < MALFORMED_WINDOW:
             self.link.close(CloseCode.MALFORMED, "malformed frames")
+
+
+def chosen_id(text: str) -> str:
+    """The id that a client made for itself, empty where it is none."""
+    try:
+        return text if str(uuid.UUID(text)) == text.lower() else ""
+    except ValueError:
+        return ""
 
 
 def parse(message: Any) -> dict[str, Any] | None:

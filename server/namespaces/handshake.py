@@ -9,8 +9,6 @@ from server.auth.origins import OriginRules
 
 SCHEMES = ("jwt", "bearer")
 COOKIE = "access_token"
-UNAUTHORIZED = "Unauthorized"  # python-socketio makes the connect error {"message": …} of it
-UNAVAILABLE = "The server cannot look this up just now."
 
 
 def token_of(environ: dict[str, Any], auth: Any, origins: OriginRules) -> str:

@@ -9,7 +9,7 @@ import time
 from aiohttp import web
 
 from server.logs import REQUEST_ID, request_id
-from server.rest.context import CREDENTIALS, READINESS
+from server.rest.context import CREDENTIALS, READINESS, mark_position
 from server.rest.failures import Handler
 
 HEADER = "X-Request-Id"
@@ -64,10 +64,11 @@ def user_id(request: web.Request) -> int | None:
 
 
 async def mark_answer(request: web.Request, response: web.StreamResponse) -> None:
-    """Names the request in its answer, that of a socket too (a signal, since sockets answer before they return); a
-    server that stops asks the client to bring its next request to another one."""
+    """Names the request in its answer, that of a socket too (a signal, since sockets answer before they return), and
+    the position of what was read; a server that stops asks the client to bring its next request to another one."""
     name = request.get(NAME)
     if name is not None:
         response.headers[HEADER] = name
+    mark_position(request, response)
     if not request.app[READINESS].accepting:
         response.force_close()

@@ -1,7 +1,8 @@
 """What every resource uses: typed application state, credentials and bodies of a request, and the answer.
 
 A handler parses the request with these, calls exactly one action through `act` or one query through `look`, and
-answers with `respond`.
+answers with `respond`. Every read notes the log position of its snapshot; the answer to a GET carries it
+(contract mirrors.md), so that its reader can go on with the events above it.
 """
 
 import asyncio
@@ -9,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from server.actions.runner import Action, Runner
+from server.actions.runner import Action, Query, Runner
 from server.auth.actors import Credentials
 from server.auth.passwords import Passwords
 from server.auth.tokens import Tokens
@@ -27,6 +28,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_ID = 2**31 - 1
 MAX_SOCKET_ID = 255  # characters
 SCHEMES = ("jwt", "bearer")
+POSITION_HEADER = "Stream-Offset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ TOKENS = web.AppKey("tokens", Tokens)
 PASSWORDS = web.AppKey("passwords", Passwords)
 OPTIONS = web.AppKey("options", RestOptions)
 CREDENTIALS = web.RequestKey("credentials", Credentials)  # read once a request; the access log names the user
+POSITION = web.RequestKey("position", int)  # of the log, when the request read first
 
 
 def token_of(header: str) -> str | None:
@@ -103,7 +106,33 @@ async def act(request: web.Request, action: Action[P, T], *args: P.args, **kwarg
 
 async def look(request: web.Request, query: Action[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Runs a query for the request's actor."""
-    return await request.app[RUNNER].look(credentials(request), query, *args, **kwargs)
+    return await look_as(request, credentials(request), query, *args, **kwargs)
+
+
+async def look_as(request: web.Request, who: Credentials, query: Action[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same for an actor whose credentials were brought in another way."""
+    found, position = await request.app[RUNNER].look_at(who, query, *args, **kwargs)
+    note_position(request, position)
+    return found
+
+
+async def ask(request: web.Request, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs a query that needs no account."""
+    found, position = await request.app[RUNNER].ask_at(query, *args, **kwargs)
+    note_position(request, position)
+    return found
+
+
+def note_position(request: web.Request, position: int) -> None:
+    """Notes how far the log reaches that the answer knows; of several positions the smallest counts, since events that
+    are told twice can be recognised, and missing ones cannot."""
+    request[POSITION] = min(position, request.get(POSITION, position))
+
+
+def mark_position(request: web.Request, response: web.StreamResponse) -> None:
+    """Says from where events follow, in each successful answer to a read."""
+    if request.method in (hdrs.METH_GET, hdrs.METH_HEAD) and response.status // 100 == 2 and POSITION in request:
+        response.headers[POSITION_HEADER] = str(request[POSITION])
 
 
 class UnsupportedMediaType(Exception):

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from server.actions import invitations
 from server.rest.accounts import INVITATION_LINK
-from server.rest.context import RUNNER, TOKENS, act, look, no_content, path_id, read_body, respond
+from server.rest.context import TOKENS, act, ask, look, no_content, path_id, read_body, respond
 from server.rest.schema_types import Char, Choice, Email
 from server.rest.schemas import Body
 from server.rest.workspaces import ROLES
@@ -81,7 +81,7 @@ async def reject_invitation(request: web.Request) -> web.Response:
 async def find_invitation(request: web.Request) -> web.Response:
     """What the holder of an invitation's link sees, signed in or not."""
     number = request.app[TOKENS].unsign(INVITATION_LINK, request.match_info["token"])
-    return respond(await request.app[RUNNER].store.read(invitations.find_by_token, number))
+    return respond(await ask(request, invitations.find_by_token, number))
 
 
 @routes.get("/api/user/dashboard/")

@@ -11,7 +11,7 @@ from server.actions.runner import Action
 from server.auth.actors import Credentials
 from server.auth.origins import OriginRules
 from server.errors import NO_CREDENTIALS, ORIGIN_REFUSED, Refused
-from server.rest.context import OPTIONS, RUNNER, SCHEMES, TOKENS, acting_socket, read_json
+from server.rest.context import OPTIONS, RUNNER, SCHEMES, TOKENS, acting_socket, look_as, read_json
 from server.rest.middlewares import ORIGINS
 from server.rest.schemas import Body
 
@@ -48,7 +48,7 @@ async def act(request: web.Request, action: Action[P, T], *args: P.args, **kwarg
 
 async def look(request: web.Request, query: Action[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Runs a query for the request's actor."""
-    return await request.app[RUNNER].look(credentials(request), query, *args, **kwargs)
+    return await look_as(request, credentials(request), query, *args, **kwargs)
 
 
 async def read_body(request: web.Request, model: type[B]) -> B:

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 
 from server.actions import records
 from server.errors import ORIGIN_REFUSED, Refused
-from server.rest.context import JSON_TYPE, RUNNER, respond
+from server.rest.context import JSON_TYPE, RUNNER, ask, respond
 from server.rest.endpoint_cors import PREFLIGHT, permission, shared
 from server.rest.record_requests import (
     is_true,
@@ -38,18 +38,15 @@ async def get_records(request: web.Request) -> web.StreamResponse:
 async def read_records(request: web.Request) -> web.Response:
     refuse_unsupported(request)
     visitor, name, data_only = visitor_of(request), request.match_info["name"], is_true(request, "dataOnly")
-    runner, ids, page = request.app[RUNNER], unique_ids(request), page_of(request)
+    ids, page = unique_ids(request), page_of(request)
     if ids:
-        found, position = await runner.ask_at(records.find_records, visitor, name=name, unique_ids=ids)
+        found = await ask(request, records.find_records, visitor, name=name, unique_ids=ids)
         shown = [part(envelope, data_only) for envelope in found]
-        response = respond(shown[0] if len(ids) == 1 else shown)
-    else:
-        text, position = await runner.ask_at(
-            records.list_records, visitor, name=name, limit=page.limit, offset=page.offset, data_only=data_only
-        )
-        response = web.Response(body=io.BytesIO(text) if len(text) > LARGE else text, content_type=JSON_TYPE)
-    response.headers["Stream-Offset"] = str(position)
-    return response
+        return respond(shown[0] if len(ids) == 1 else shown)
+    text = await ask(
+        request, records.list_records, visitor, name=name, limit=page.limit, offset=page.offset, data_only=data_only
+    )
+    return web.Response(body=io.BytesIO(text) if len(text) > LARGE else text, content_type=JSON_TYPE)
 
 
 @routes.post(PATH)

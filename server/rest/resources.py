@@ -7,6 +7,7 @@ from server.rest import (
     collections,
     columns,
     endpoints,
+    events,
     fields,
     health,
     invitations,
@@ -46,4 +47,5 @@ ALL = (
     workflows.routes,
     columns.routes,
     items.routes,
+    events.routes,
 )

@@ -3,11 +3,13 @@
 Invariants: ids are gap-free and rise in commit order, because `append` is the last statement before the commit and
 holds a lock until it: an advisory lock on PostgreSQL (in the function `append_events`), the writer lock on SQLite. A
 rolled-back transaction leaves nothing. The tables have no foreign keys. `event_room` leads from a room to its events.
+Pruning takes events from the beginning and never the last one, so what lies within `bounds` is all there.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from peewee import Database, PostgresqlDatabase
 
@@ -15,6 +17,19 @@ from server.events.event import Origin
 
 LOG_LOCK = 0x726F6F6D  # pg_advisory_xact_lock(bigint); workspaces use the two-key space, so the two never meet
 MAX_ROWS = 400  # rows of one INSERT: stays below SQLite's and PostgreSQL's limits of bound values
+MAX_ROOMS = 200  # rooms of one SELECT: SQLite joins at most 500
+COLUMNS = "id, type, rooms, payload, origin_user, origin_socket"
+
+
+class Bounds(NamedTuple):
+    """What the log holds: the events above `floor`, up to and with `head`."""
+
+    floor: int
+    head: int
+
+    def continues(self, cursor: int) -> bool:
+        """True where everything after the cursor is still there. 0 means that nobody knows where it was."""
+        return cursor > 0 and self.floor <= cursor <= self.head
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +94,57 @@ def insert(db: Database, table: str, columns: str, rows: Iterable[tuple[object, 
         db.execute_sql(sql, [value for row in chunk for value in row])
 
 
+def bounds(db: Database) -> Bounds:
+    """What can be read."""
+    sql = "SELECT (SELECT min(id) FROM event), (SELECT max(id) FROM event)"
+    first, last = db.execute_sql(sql).fetchone()
+    return Bounds(int(first) - 1, int(last)) if first is not None else Bounds(0, 0)
+
+
 def read_after(db: Database, cursor: int, limit: int) -> list[LoggedEvent]:
     """Up to `limit` events above the cursor, in order."""
-    sql = (
-        "SELECT id, type, rooms, payload, origin_user, origin_socket FROM event"
-        f" WHERE id > {db.param} ORDER BY id LIMIT {db.param}"
-    )
-    return [
-        LoggedEvent(number, kind, tuple(rooms.split(" ")), bytes(payload), Origin(user, socket) if socket else None)
-        for number, kind, rooms, payload, user, socket in db.execute_sql(sql, (cursor, limit))
-    ]
+    sql = f"SELECT {COLUMNS} FROM event WHERE id > {db.param} ORDER BY id LIMIT {db.param}"
+    return [as_event(row) for row in db.execute_sql(sql, (cursor, limit))]
+
+
+def read_rooms(db: Database, after: Mapping[str, int], limit: int) -> list[LoggedEvent]:
+    """Up to `limit` events in any of the rooms, each above the position given for that room, in order."""
+    return read_ids(db, ids_in_rooms(db, after, limit))
+
+
+def read_ids(db: Database, ids: Sequence[int]) -> list[LoggedEvent]:
+    """The events with these ids, which rise."""
+    return [as_event(row) for row in select_ids(db, COLUMNS, ids)]
+
+
+def sizes(db: Database, ids: Sequence[int]) -> list[int]:
+    """How many bytes the payloads of these events have; reads none of them."""
+    return [int(size) for _, size in select_ids(db, "id, length(payload)", ids)]
+
+
+def select_ids(db: Database, columns: str, ids: Sequence[int]) -> Iterator[Any]:
+    """Columns of the events with these ids, which rise."""
+    for start in range(0, len(ids), MAX_ROWS):
+        chunk = ids[start : start + MAX_ROWS]
+        marks = ", ".join([db.param] * len(chunk))
+        yield from db.execute_sql(f"SELECT {columns} FROM event WHERE id IN ({marks}) ORDER BY id", chunk)
+
+
+def ids_in_rooms(db: Database, after: Mapping[str, int], limit: int) -> list[int]:
+    """The ids of what `read_rooms` reads; looks at no more than `limit` entries of each room."""
+    ids: set[int] = set()
+    places = list(after.items())
+    one = f"SELECT event_id FROM event_room WHERE room = {db.param} AND event_id > {db.param} ORDER BY event_id"
+    for start in range(0, len(places), MAX_ROOMS):
+        chunk = places[start : start + MAX_ROOMS]
+        parts = [f"SELECT event_id FROM ({one} LIMIT {int(limit)}) AS room_{n}" for n in range(len(chunk))]
+        values = [value for place in chunk for value in place]
+        ids.update(int(row[0]) for row in db.execute_sql(" UNION ALL ".join(parts), values))
+    return sorted(ids)[:limit]
+
+
+def as_event(row: tuple[int, str, str, bytes, int | None, str | None]) -> LoggedEvent:
+    """A row of COLUMNS."""
+    number, kind, rooms, payload, user, socket = row
+    origin = Origin(user, socket) if user is not None and socket else None
+    return LoggedEvent(number, kind, tuple(rooms.split(" ")), bytes(payload), origin)

@@ -22,6 +22,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from peewee import Database, PeeweeException, PostgresqlDatabase
 
+from server import faults
 from server.errors import Unavailable
 from server.events import rooms as room_names
 from server.events.event import ControlEvent, Event, Origin
@@ -49,7 +50,7 @@ class Transaction:
 
         `origin` leaves out the socket that caused it; without it everybody is told."""
         if isinstance(event, ControlEvent):
-            rooms = (room_names.CONTROL,)
+            rooms = (room_names.CONTROL, *event.concerns())
         assert rooms, f"{event.type} is for nobody"
         rooms = tuple(dict.fromkeys(rooms))
         assert all(room.startswith(event.audience) for room in rooms), (event.type, rooms)
@@ -106,8 +107,9 @@ class Store:
         job = partial(self._run, time.monotonic(), self._snapshot, query, args, kwargs)
         return await loop.run_in_executor(self._readers, job)
 
-    async def read_log(self, cursor: int, limit: int) -> list[log.LoggedEvent]:
-        """Up to `limit` events above the cursor, by a thread that slow queries of users cannot occupy."""
+    async def read_log(self, cursor: int, limit: int) -> tuple[log.Bounds, list[log.LoggedEvent]]:
+        """What the log holds, and up to `limit` events above the cursor, by a thread that slow queries of users cannot
+        occupy."""
         loop = asyncio.get_running_loop()
         query = partial(read_after, cursor=cursor, limit=limit)
         job = partial(self._run, time.monotonic(), self._snapshot, query, (), {})
@@ -144,6 +146,7 @@ class Store:
                 result = action(tx, *args, **kwargs)
                 if tx.recorded:
                     events = log.append(self.db, tx.recorded)
+                faults.reach("before_commit")
                 committing = True
         except PeeweeException as error:
             if not committing or is_conflict(error):
@@ -151,6 +154,7 @@ class Store:
             # the connection broke during COMMIT: nobody knows whether it happened, so never run the action again
             self.db.close()
             raise Unavailable(str(error)) from error
+        faults.reach("after_commit")
         if events:
             announce(events)
         return result
@@ -177,5 +181,5 @@ class Store:
         everybody.wait()
 
 
-def read_after(tx: Transaction, cursor: int, limit: int) -> list[log.LoggedEvent]:
-    return log.read_after(tx.db, cursor, limit)
+def read_after(tx: Transaction, cursor: int, limit: int) -> tuple[log.Bounds, list[log.LoggedEvent]]:
+    return log.bounds(tx.db), log.read_after(tx.db, cursor, limit)

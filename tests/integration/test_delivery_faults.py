@@ -90,10 +90,10 @@ async def test_a_reader_that_stops_reading_is_cut_and_others_are_not(
     await deaf.connect()
     registry = sqlite.app[REGISTRY]
     await until(lambda: len(registry.subscribers) == 1)
-    (stalled,) = registry.subscribers.values()
+    (stalled,) = registry.subscribers
     hearing = await ann.core_socket()
     workspace = await ann.workspace()
-    while stalled.sid in registry.subscribers:
+    while stalled in registry.subscribers:
         stalled.tell("filler", {"text": "z" * 300_000})
         await ann.ok("PATCH", f"/api/workspaces/{workspace}/", {"name": "changed"})
         assert stalled.link.backlog() < 64 << 20, "a reader that does not read must not fill the memory"  # type: ignore[attr-defined]
@@ -109,7 +109,7 @@ async def test_closing_a_reader_that_does_not_read_ends(sqlite: Server, monkeypa
     await deaf.connect()
     registry = sqlite.app[REGISTRY]
     await until(lambda: len(registry.subscribers) == 1)
-    (stalled,) = registry.subscribers.values()
+    (stalled,) = registry.subscribers
     while stalled.link.backlog() < 200_000:  # type: ignore[attr-defined]
         stalled.tell("filler", {"text": "z" * 100_000})
         await asyncio.sleep(0)
@@ -133,7 +133,7 @@ async def test_sockets_outlive_a_database_that_is_away(sqlite: Server, monkeypat
         await open_socket.expect("pong")  # the page was refused in silence, the socket lives
         late = await sqlite.websocket(f"/ws/core/?jwt_token={ann.token}")
         await late.until(lambda: late.closed)
-        assert late.closed == (1012, "unavailable")
+        assert late.closed == (1012, "The database is not available just now.")
         client = socketio.AsyncClient(reconnection=False)
         with pytest.raises(socketio.exceptions.ConnectionError):
             await client.connect(sqlite.url, namespaces=["/core"], auth={"token": ann.token})

@@ -88,10 +88,14 @@ async def test_selecting_and_deselecting(server: Server, board: Board, listen: C
     item = await board.item()
     assert brief(await socket.take(2)) == [("item-updated", item["id"]), ("column-patched", board.columns[0], 1)]
 
-    assert (await socket.call("select-workspace", other.uuid, {"since": 1}))["ok"]
+    since = await other.position()
+    missed = await other.item("missed")
+    answer = await socket.call("select-workspace", other.uuid, {"since": since})
+    assert answer == {"ok": True, "workspace": other.uuid, "position": since}
+    assert brief(await socket.take(2)) == [("item-updated", missed["id"]), ("column-patched", other.columns[0], 1)]
     await board.item("not heard")
     item = await other.item()
-    assert brief(await socket.take(2)) == [("item-updated", item["id"]), ("column-patched", other.columns[0], 1)]
+    assert brief(await socket.take(2)) == [("item-updated", item["id"]), ("column-patched", other.columns[0], 2)]
 
     for _ in range(2):
         assert await socket.call("deselect-workspace") == {"ok": True}

@@ -235,7 +235,7 @@ async def test_workers_end_with_their_supervisor(postgres_url: str, redis_url: s
     environ = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, **QUICK}
     run("migrate", **environ)
     with serving("--workers", "2", **environ) as (child, url):
-        wait_until(lambda: accepts(int(url.rpartition(":")[2])), 10, "it accepts")
+        wait_until(lambda: len(workers_of(child)) == 2, 10, "both workers run")
         workers = list(workers_of(child).values())
         psutil.Process(child.pid).kill()
         wait_until(lambda: not any(worker.is_running() for worker in workers), 20, "the workers end")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from server.delivery.rooms import Registry
 from server.delivery.subscribers import Link, Subscriber
 from server.delivery.wire import CORE_RAW, Frame, Wire
 
@@ -20,10 +21,19 @@ class MemoryLink(Link):
     def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
 
+    def backlog(self) -> int:
+        return 0
 
-def subscriber(sid: str, user_id: int | None = None, wire: Wire = CORE_RAW) -> Subscriber:
+    @property
+    def alive(self) -> bool:
+        return self.closed is None
+
+
+def subscriber(
+    sid: str, user_id: int | None = None, wire: Wire = CORE_RAW, registry: Registry | None = None
+) -> Subscriber:
     """A connection in no room yet."""
-    return Subscriber(sid, user_id, wire, MemoryLink())
+    return Subscriber((registry or Registry()).progress, sid, user_id, wire, MemoryLink())
 
 
 def payloads(who: Subscriber) -> list[Any]:

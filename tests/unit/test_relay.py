@@ -49,10 +49,10 @@ async def relay(store: Store) -> AsyncIterator[Relay]:
 
 
 def listener(relay: Relay, *names: str, user_id: int = 1, sid: str = "s") -> Subscriber:
-    who = subscriber(sid, user_id)
+    who = subscriber(sid, user_id, registry=relay.registry)
     relay.registry.add(who)
     for name in names:
-        relay.registry.join(who, name)
+        relay.registry.join(who, name, relay.cursor)
     return who
 
 
@@ -91,24 +91,25 @@ async def test_a_silent_relay_looks_at_the_log_by_itself(store: Store) -> None:
     await store.write(write)
     await asyncio.wait_for(relay.reached(1), PATIENCE)
     assert relay.last_control == 1
-    assert who.rooms == {"core:workspace:7"}
+    assert [*who.rooms] == ["core:workspace:7"]
     await relay.stop()
 
 
 async def test_a_removed_member_hears_the_page_discard_and_nothing_after_it(relay: Relay) -> None:
     who = listener(relay, "core:user:1", "core:workspace:7", "core:table:1")
-    who.subscriptions["key"] = Subscription("table", {"table_id": 1}, "core:table:1", 7, 1)
+    page = Subscription("table", {"table_id": 1}, "core:table:1", 7, 0, 1)
+    relay.registry.subscribe(who, "key", page, relay.cursor)
     relay.hear([said(1), control(2, AccessEnded(7, 1)), said(3), said(4, "core:workspace:7")])
     discard = {"type": "page_discard", "page": "table", "parameters": {"table_id": 1}}
     assert [orjson.loads(text) for text in payloads(who)] == [{"n": 1}, discard]
-    assert who.rooms == {"core:user:1"}
+    assert [*who.rooms] == ["core:user:1"]
 
 
 async def test_a_trashed_table_ends_its_pages_only(relay: Relay) -> None:
     who = listener(relay, "core:workspace:7", "core:table:1", "core:table:2")
     for number in (1, 2):
-        page = Subscription("table", {"table_id": number}, f"core:table:{number}", 7, number)
-        who.subscriptions[number] = page
+        page = Subscription("table", {"table_id": number}, f"core:table:{number}", 7, 0, number)
+        relay.registry.subscribe(who, number, page, relay.cursor)
     relay.hear([control(1, TablesClosed(7, [1])), said(2, "core:table:1"), said(3, "core:table:2")])
     assert [orjson.loads(text).get("n", "discard") for text in payloads(who)] == ["discard", 3]
 

@@ -7,7 +7,8 @@ import pytest
 import socketio
 
 from server.delivery.rooms import Registry
-from server.delivery.socketio_server import SocketIOServer
+from server.delivery.socketio_server import Outbox, SocketIOServer
+from server.delivery.subscribers import Subscriber
 from server.events.event import Origin
 from server.store.log import LoggedEvent
 from tests.unit.doubles import subscriber
@@ -22,9 +23,9 @@ def test_an_event_reaches_everybody_in_any_of_its_rooms_once() -> None:
     ann, bob, eve = (subscriber(name, number) for number, name in enumerate(("ann", "bob", "eve")))
     for who in (ann, bob, eve):
         registry.add(who)
-    registry.join(ann, "one")
-    registry.join(ann, "two")
-    registry.join(bob, "two")
+    registry.join(ann, "one", 0)
+    registry.join(ann, "two", 0)
+    registry.join(bob, "two", 0)
     assert registry.audience(event("one", "two")) == [ann, bob]
     assert registry.audience(event("three")) == []
 
@@ -41,7 +42,7 @@ def test_only_the_acting_users_own_socket_is_left_out(origin: Origin, left_out: 
     registry = Registry()
     ann = subscriber("ann", 1)
     registry.add(ann)
-    registry.join(ann, "room")
+    registry.join(ann, "room", 0)
     assert (ann not in registry.audience(event("room", origin=origin))) is left_out
 
 
@@ -52,7 +53,10 @@ def test_the_two_indexes_mirror_each_other_through_any_sequence() -> None:
         registry.add(who)
     for _ in range(2000):
         who, room = dice.choice(everybody), f"r{dice.randrange(5)}"
-        dice.choice([registry.join, registry.leave])(who, room)
+        if dice.random() < 0.5:
+            registry.join(who, room, dice.randrange(9))
+        else:
+            registry.leave(who, room)
         if dice.random() < 0.05:
             registry.remove(who)
             registry.add(who)
@@ -66,22 +70,20 @@ def test_the_two_indexes_mirror_each_other_through_any_sequence() -> None:
     assert not registry.subscribers
 
 
-async def connected(namespace: str = "/core") -> tuple[SocketIOServer, str]:
-    """A server with one client of a namespace, as python-socketio enters it."""
+def connected(namespace: str = "/core") -> tuple[SocketIOServer, str]:
+    """A server with one client of a namespace."""
     server = SocketIOServer(Registry(), send_buffer_limit=1 << 20, redis_url="", channel="")
-    server.eio.sockets["eio"] = SimpleNamespace(closing=False, closed=False)
-    sid = await server.manager.pre_connect("eio", namespace)
-    assert sid is not None
-    return server, sid
+    server.eio.sockets["eio"] = SimpleNamespace(closing=False, closed=False, queue=Outbox())
+    who = Subscriber(server.manager.registry.progress, "sid", 1, None, server.link("sid", "eio", namespace))
+    assert server.welcome("eio", namespace, who) is not None
+    server.manager.registry.add(who)
+    return server, "sid"
 
 
 async def test_a_client_passes_through_the_states_that_python_socketio_asks_for() -> None:
-    server, sid = await connected()
+    server, sid = connected()
     manager = server.manager
-    assert manager.is_pre_connected(sid, "/core")
-    assert not manager.is_connected(sid, "/core")
-    assert await manager.pre_connect("eio", "/core") is None, "a second CONNECT is refused"
-    assert await manager.connect(sid, "/core") == sid
+    assert server.eio.sockets["eio"].queue.get_nowait().data == '0/core,{"sid":"sid"}'
     assert manager.is_connected(sid, "/core")
     assert not manager.is_connected(sid, "/events")
     assert manager.sid_from_eio_sid("eio", "/core") == sid
@@ -95,9 +97,8 @@ async def test_a_client_passes_through_the_states_that_python_socketio_asks_for(
 
 
 async def test_rooms_and_participants_as_python_socketio_sees_them() -> None:
-    server, sid = await connected()
+    server, sid = connected()
     manager = server.manager
-    await manager.connect(sid, "/core")
     await server.enter_room(sid, "blue", namespace="/core")
     assert server.rooms(sid, namespace="/core") == [sid, "blue"]
     assert list(manager.get_participants("/core", "blue")) == [(sid, "eio")]
@@ -112,53 +113,48 @@ async def test_rooms_and_participants_as_python_socketio_sees_them() -> None:
 
 
 async def test_raw_sockets_share_the_rooms_but_not_the_namespaces() -> None:
-    server, sid = await connected()
-    await server.manager.connect(sid, "/core")
+    server, sid = connected()
     registry = server.manager.registry
     raw = subscriber("raw", 1)
     registry.add(raw)
-    registry.join(raw, "blue")
+    registry.join(raw, "blue", 0)
     await server.enter_room(sid, "blue", namespace="/core")
     assert len(registry.audience(event("blue"))) == 2
     assert list(server.manager.get_participants("/core", "blue")) == [(sid, "eio")]
 
 
-async def test_a_client_that_dies_during_its_connect_handler_leaves_no_ghost() -> None:
-    server, sid = await connected()
-    told: list[str] = []
-    server.on("disconnect", lambda sid, reason: told.append(reason), namespace="/core")
-    await server.enter_room(sid, "blue", namespace="/core")
-    del server.eio.sockets["eio"]
-    await server.manager.connect(sid, "/core")
-    assert told == ["transport close"]
-    assert not server.manager.clients
-    assert not server.manager.registry.members
+async def test_a_client_that_died_meanwhile_is_not_entered() -> None:
+    server, _ = connected()
+    ghost = Subscriber(server.manager.registry.progress, "ghost", 1, None, server.link("ghost", "gone", "/core"))
+    assert server.welcome("gone", "/core", ghost) is None
+    assert list(server.manager.clients) == ["sid"]
 
 
-async def test_frames_wait_for_the_connect_reply() -> None:
-    server, sid = await connected()
-    client = server.subscriber_of(sid)
-    written: list[object] = []
-
-    class Link:
-        def write(self, frame: object) -> bool:
-            written.append(frame)
-            return True
-
-    client.link = Link()  # type: ignore[assignment]
-    client.tell("early", {})
-    assert written == []
-    await server.manager.connect(sid, "/core")
-    client.tell("late", {})
-    assert [frame.data[:15] for frame in written] == ['2/core,["early"', '2/core,["late",']  # type: ignore[attr-defined]
+async def test_a_client_that_comes_back_takes_its_place_over_and_the_late_end_of_the_old_one_changes_nothing() -> None:
+    """The story: the old connection is half-open when the client is back under its sid; when it ends at last, its
+    disconnect must not throw the new one out of its rooms."""
+    server, sid = connected()
+    cut: list[str] = []
+    server.cut = cut.append  # type: ignore[method-assign]
+    server.eio.sockets["new"] = SimpleNamespace(closing=False, closed=False, queue=Outbox())
+    registry = server.manager.registry
+    back = Subscriber(registry.progress, sid, 1, None, server.link(sid, "new", "/core"))
+    assert server.welcome("new", "/core", back) is not None
+    registry.add(back)
+    registry.join(back, "blue", 0)
+    assert cut == ["eio"]
+    await server._handle_eio_disconnect("eio", "ping timeout")
+    assert server.manager.clients[sid].subscriber is back
+    assert registry.audience(event("blue")) == [back]
 
 
 def test_the_hooks_that_are_overridden_still_exist() -> None:
     """A new python-socketio that renames one of these would otherwise silently go its own way."""
     for name in (
-        "pre_connect", "connect", "is_pre_connected", "is_connected", "sid_from_eio_sid", "eio_sid_from_sid",
+        "is_connected", "sid_from_eio_sid", "eio_sid_from_sid",
         "pre_disconnect", "basic_disconnect", "basic_enter_room", "basic_leave_room", "basic_close_room", "get_rooms",
         "get_participants", "get_namespaces", "is_sid_room",
     ):  # fmt: skip
         assert hasattr(socketio.AsyncManager, name), name
-    assert hasattr(socketio.AsyncServer, "_engineio_server_class")
+    for name in ("_engineio_server_class", "_handle_connect", "_handle_event", "_handle_eio_connect"):
+        assert hasattr(socketio.AsyncServer, name), name

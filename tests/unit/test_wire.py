@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 from server.delivery.bell import pack, unpack
 from server.delivery.wire import (
     CORE_RAW,
+    CORE_RAW_2026,
     CORE_SOCKETIO,
+    CORE_SOCKETIO_RECOVERY,
     ITEMS_SOCKETIO,
+    ITEMS_SOCKETIO_RECOVERY,
     RECORDS_RAW,
+    RECORDS_RAW_OFFSETS,
     close_frame,
     websocket_frame,
 )
@@ -21,7 +25,7 @@ from server.store.log import LoggedEvent
 from tests.unit.doubles import unframe
 
 EVENT = LoggedEvent(9, "rows_deleted", ("core:table:5",), b'{"type":"rows_deleted","table_id":5}', Origin(1, "s"))
-PAGE = Subscription("table", {"table_id": "5"}, "core:table:5", 1, 5)
+PAGE = Subscription("table", {"table_id": "5"}, "core:table:5", 1, 0, 5)
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 70000])
@@ -40,23 +44,31 @@ def test_a_close_frame_cuts_its_reason_between_characters() -> None:
 
 
 def test_every_wire_wraps_the_same_payload() -> None:
-    assert unframe(CORE_RAW.event(EVENT)) == EVENT.payload  # type: ignore[arg-type]
-    assert unframe(RECORDS_RAW.event(EVENT)) == EVENT.payload  # type: ignore[arg-type]
-    text = CORE_SOCKETIO.event(EVENT).encode()  # type: ignore[union-attr,call-arg]
+    assert unframe(CORE_RAW.event(EVENT)) == EVENT.payload
+    assert unframe(RECORDS_RAW.event(EVENT)) == EVENT.payload
+    text = CORE_SOCKETIO.event(EVENT).encode()
     assert text.startswith("42/core,")
     assert json.loads(text.removeprefix("42/core,")) == ["rows_deleted", json.loads(EVENT.payload)]
     item = LoggedEvent(1, "item-removed", ("items:workspace:1",), b'"abc"', None)
-    assert ITEMS_SOCKETIO.event(item).encode() == '42/events,["item-removed","abc"]'  # type: ignore[union-attr,call-arg]
+    assert ITEMS_SOCKETIO.event(item).encode() == '42/events,["item-removed","abc"]'
+
+
+def test_a_wire_that_recovers_marks_everything_with_a_position() -> None:
+    assert json.loads(unframe(CORE_RAW_2026.event(EVENT))) == {"type": "rows_deleted", "table_id": 5, "_event_id": 9}
+    assert json.loads(unframe(RECORDS_RAW_OFFSETS.event(EVENT)))["offset"] == 9
+    item = LoggedEvent(7, "item-removed", ("items:workspace:1",), b'"abc"', None)
+    assert ITEMS_SOCKETIO_RECOVERY.event(item).encode() == '42/events,["item-removed","abc","7"]'
+    ephemeral = CORE_SOCKETIO_RECOVERY.message("pong", {}, 12).encode()
+    assert ephemeral == '42/core,["pong",{"type":"pong"},"12"]'
 
 
 def test_the_end_of_a_subscription_echoes_what_the_client_sent() -> None:
-    assert json.loads(unframe(CORE_RAW.discard(PAGE))) == {  # type: ignore[arg-type]
-        "type": "page_discard",
-        "page": "table",
-        "parameters": {"table_id": "5"},
-    }
-    selected = Subscription("workspace", {"workspace": "id-as-sent"}, "items:workspace:1", 1)
-    assert ITEMS_SOCKETIO.discard(selected).encode() == '42/events,["workspace-deselected","id-as-sent"]'  # type: ignore[union-attr,call-arg]
+    kind, body = CORE_RAW.discarded(PAGE)
+    assert (kind, body) == ("page_discard", {"page": "table", "parameters": {"table_id": "5"}})
+    assert json.loads(unframe(CORE_RAW.message(kind, body, 0))) == {"type": kind} | body
+    selected = Subscription("workspace", {"workspace": "id-as-sent"}, "items:workspace:1", 1, 0)
+    packet = ITEMS_SOCKETIO.message(*ITEMS_SOCKETIO.discarded(selected), 0)
+    assert packet.encode() == '42/events,["workspace-deselected","id-as-sent"]'
 
 
 events = st.builds(

@@ -34,6 +34,23 @@ SCHEMA = """
         event_id BIGINT NOT NULL,
         PRIMARY KEY (room, event_id)
     ){clustered};
+    CREATE TABLE session (
+        pid VARCHAR(43) PRIMARY KEY,
+        sid VARCHAR(32) NOT NULL,
+        namespace VARCHAR(32) NOT NULL,
+        user_id INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        began BIGINT NOT NULL,
+        state TEXT NOT NULL,
+        seen_ms BIGINT NOT NULL
+    );
+    CREATE INDEX session_user_id ON session (user_id, seen_ms);
+    CREATE INDEX session_seen_ms ON session (seen_ms);
+    CREATE TABLE lease (
+        name VARCHAR(32) PRIMARY KEY,
+        holder VARCHAR(64) NOT NULL,
+        expires_ms BIGINT NOT NULL
+    );
     CREATE TABLE account (
         id {id},
         email VARCHAR(254) NOT NULL UNIQUE,
@@ -70,6 +87,7 @@ SCHEMA = """
         user_id INTEGER NOT NULL,
         permissions VARCHAR(20) NOT NULL,
         "order" INTEGER NOT NULL,
+        began BIGINT NOT NULL,
         created_at TIMESTAMP NOT NULL
     );
     CREATE INDEX membership_user_id ON membership (user_id);

@@ -11,6 +11,7 @@ from server.store.models.accounts import (
 from server.store.models.databases import Application, Job, RowHistory, TableField, TableView, UserTable
 from server.store.models.items import Collection, Column, Item, Workflow
 from server.store.models.records import Endpoint, Project, StoredRecord
+from server.store.models.sessions import SocketSession
 
 __all__ = [
     "Application",
@@ -23,6 +24,7 @@ __all__ = [
     "Project",
     "RefusedToken",
     "RowHistory",
+    "SocketSession",
     "StoredRecord",
     "TableField",
     "TableView",

@@ -52,12 +52,14 @@ class Workspace(Record):
 
 
 class Membership(Record):
-    """A user in a workspace; `permissions` is ADMIN or MEMBER, `order` the place in the user's own list."""
+    """A user in a workspace; `permissions` is ADMIN or MEMBER, `order` the place in the user's own list, `began` the
+    log position at which it began: nothing of the workspace up to there is ever told to the user."""
 
     workspace_id = IntegerField()
     user_id = IntegerField(index=True)
     permissions = CharField(20)
     order = IntegerField(default=1)
+    began = BigIntegerField()
     created_at = DateTimeField(default=now)
 
     class Meta:

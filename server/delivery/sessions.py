@@ -1,0 +1,300 @@
+"""Connection state recovery of Socket.IO: a client that comes back is told what it missed, wherever it comes back.
+
+Invariants:
+- a session is durable before its client knows of it, and a change of its rooms before it is acknowledged; what many
+  connections ask for within some milliseconds is one transaction;
+- taking a session up fences its earlier connection first: here at once, elsewhere by an event of the log with the
+  session's generation, which also makes everything that the earlier one still does a no-op;
+- a session heard what its rooms were told, as the changes of entitlement in the log left and joined them: recovering
+  is a relay of its own, over a registry with one connection, from the client's offset to where the relay stands.
+"""
+
+import asyncio
+import math
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import orjson
+
+from server import faults
+from server.delivery import entitlements
+from server.delivery.relay import Relay
+from server.delivery.replay import CHUNK, pace
+from server.delivery.rooms import Registry
+from server.delivery.subscribers import KEPT_ENDINGS, Session, Subscriber
+from server.errors import CloseCode, Unavailable
+from server.events import rooms
+from server.events.control import AccessGranted
+from server.events.rooms import CONTROL
+from server.events.subscription import Subscription
+from server.store import sessions as stored
+from server.store.history import History, read_history
+from server.store.log import LoggedEvent
+from server.store.transaction import Store, Transaction
+
+T = TypeVar("T")
+GATHER = 0.005  # seconds in which changes of sessions are gathered into one transaction
+MOST_AT_ONCE = 200  # changes in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a connection hears at a log position: rooms with the position from which it was told them, subscriptions,
+    and where others ended of which its client may not know yet."""
+
+    position: int
+    rooms: dict[str, int]
+    subscriptions: dict[str, Subscription]
+    ended: list[tuple[int, Subscription]]
+
+    @classmethod
+    def of(cls, who: Subscriber) -> "State":
+        """The state of a connection that has met the relay."""
+        return cls(who.position, dict(who.rooms), dict(who.subscriptions), list(who.ended or ()))
+
+    @classmethod
+    def load(cls, kept: dict[str, Any]) -> "State":
+        """The reverse of `asdict`."""
+        subscriptions = {key: Subscription(**one) for key, one in kept["subscriptions"].items()}
+        ended = [(position, Subscription(**one)) for position, one in kept["ended"]]
+        return cls(kept["position"], kept["rooms"], subscriptions, ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A session that a connection takes up: its client was told everything up to `offset`; `memberships` says where the
+    user's entitlement to each workspace began, as of the position `checked`."""
+
+    session: Session
+    sid: str
+    offset: int
+    state: State
+    memberships: dict[int, int]
+    checked: int
+
+
+class Sessions:
+    """The sessions of this process, kept in the database."""
+
+    def __init__(self, store: Store, registry: Registry, *, lifetime: float, replay_limit: int) -> None:
+        self.store = store
+        self.registry = registry
+        self.lifetime = lifetime
+        self.replay_limit = replay_limit
+        self._wanted: list[tuple[Callable[[Transaction], Any], asyncio.Future[Any]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._touching: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to keep the sessions of connections that stand from expiring."""
+        self._touching = asyncio.create_task(self._touch())
+
+    async def stop(self) -> None:
+        tasks = [task for task in (self._touching, self._writer) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def begin(self, namespace: str, user_id: int, sid: str, places: dict[str, int], position: int) -> Resumption:
+        """A new session of a client that joins these rooms; raises Unavailable."""
+        state = State(position, places, {}, [])
+        session = Session(secrets.token_urlsafe(24), 1)
+        row = {"pid": session.pid, "sid": sid, "generation": 1, "began": position, "state": asdict(state)}
+        await self._write(partial(stored.begin, session=row | {"namespace": namespace, "user_id": user_id}))
+        began = {number: 0 for room in places if (number := rooms.workspace_of(room)) is not None}
+        return Resumption(session, sid, position, state, began, position)
+
+    async def take(self, namespace: str, user_id: int, pid: str, offset: int | None) -> Resumption | None:
+        """The session that a client comes back to, with what it last received (None: nothing); None when it cannot be
+        recovered. Raises Unavailable."""
+
+        def run(tx: Transaction) -> Resumption | None:
+            found = stored.take(tx, pid, namespace, user_id)
+            if found is None:
+                return None
+            state = State.load(found.state)
+            cursor = found.began if offset is None else max(offset, found.began) if offset else 0
+            places = followed(state.rooms, user_id, state.position)
+            # a chunk of one event: whether the past is there, and not too long
+            past = read_history(tx.db, places, min(cursor, state.position), chunk=1, most=self.replay_limit)
+            if past is None or cursor > tx.position():
+                return None
+            allowed = stored.memberships(tx, user_id)
+            return Resumption(Session(pid, found.generation), found.sid, cursor, state, allowed, tx.position())
+
+        return await self._write(run)
+
+    async def keep(self, who: Subscriber) -> bool:
+        """Makes durable what a connection hears now; False when its session goes on elsewhere. Raises Unavailable."""
+        assert who.session is not None
+        state, session = asdict(State.of(who)), who.session
+        faults.reach("before_session")
+        return await self._write(partial(stored.keep, pid=session.pid, generation=session.generation, state=state))
+
+    async def end(self, session: Session) -> None:
+        """Forgets the session of a client that left of its own will."""
+        await self._write(partial(stored.end, pid=session.pid, generation=session.generation))
+
+    async def _write(self, change: Callable[[Transaction], T]) -> T:
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._wanted.append((change, done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_all())
+        return await done
+
+    async def _write_all(self) -> None:
+        """One transaction after the other, so that the changes of one session keep their order."""
+        while self._wanted:
+            await asyncio.sleep(GATHER)
+            batch, self._wanted = self._wanted[:MOST_AT_ONCE], self._wanted[MOST_AT_ONCE:]
+            try:
+                results = await self.store.write(lambda tx, batch=batch: [change(tx) for change, _ in batch])  # type: ignore[misc]
+            except Exception as error:
+                for _, done in batch:
+                    if not done.done():
+                        done.set_exception(error)
+            else:
+                for (_, done), result in zip(batch, results, strict=True):
+                    if not done.done():
+                        done.set_result(result)
+
+    async def _touch(self) -> None:
+        """Keeps sessions whose connection stands, and what the log needs to recover them, young."""
+        while True:
+            await asyncio.sleep(self.lifetime / 4)
+            try:
+                for who in [who for who in self.registry.subscribers if who.session is not None]:
+                    if who in self.registry.subscribers and who.behind is None:
+                        await self.keep(who)
+            except Unavailable:
+                continue
+
+
+def followed(places: dict[str, int], user_id: int, position: int) -> dict[str, int]:
+    """Rooms to read for a session: its own, and those that say what becomes of its entitlements after `position`."""
+    workspaces = {number for room in places if (number := rooms.workspace_of(room)) is not None}
+    controls = [rooms.control_user(user_id), *(rooms.control_workspace(number) for number in workspaces)]
+    return places | dict.fromkeys(controls, position)
+
+
+class Recovery:
+    """Tells one connection what its session missed, and lets it into the registry where it meets the relay.
+
+    What belongs to a workspace is told only above the beginning of a membership that holds when it is read."""
+
+    def __init__(self, relay: Relay, subscriber: Subscriber, resumption: Resumption) -> None:
+        self.relay = relay
+        self.subscriber = subscriber
+        self.offset, self.state = resumption.offset, resumption.state
+        self.memberships, self.checked = resumption.memberships, resumption.checked
+        self.workspaces = {one.room: one.workspace_id for one in self.state.subscriptions.values()}
+        self.wire = subscriber.wire
+        self.alone = Registry()
+        subscriber.session = resumption.session
+        subscriber.behind = self.offset
+        subscriber.ended = deque(self.state.ended, maxlen=KEPT_ENDINGS)
+        self.alone.add(subscriber)
+        for key, subscription in self.state.subscriptions.items():
+            self.alone.subscribe(subscriber, key, subscription, self.state.rooms[subscription.room])
+        for room, start in self.state.rooms.items():
+            self.alone.join(subscriber, room, start)
+
+    async def run(self, is_current: Callable[[], bool]) -> None:
+        """Runs until the connection is live, or gone: `is_current` is asked after every wait. Raises Unavailable."""
+        for position, subscription in self.state.ended:
+            if position > self.offset and self.wire is not None:
+                self.subscriber.tell(*self.wire.discarded(subscription))
+        cursor = min(self.offset, self.state.position)
+        await self.relay.reached(max(self.offset, self.checked))  # another process may have told the client more
+        if is_current() and self.meet(cursor):
+            return
+        while True:
+            history = await self.read(cursor)
+            await self.relay.reached(self.checked)
+            if not is_current() or not self.subscriber.link.alive:
+                return
+            if history is None:
+                self.subscriber.link.close(CloseCode.RESTART, "history is gone")
+                return
+            cursor, complete = self.tell_all(history)
+            if complete and self.meet(cursor):
+                return
+            await pace(self.subscriber)
+
+    async def read(self, cursor: int) -> History | None:
+        """The next part of what the session missed."""
+        user_id = self.subscriber.user_id
+        assert user_id is not None
+        places = followed(self.subscriber.rooms, user_id, self.state.position)
+
+        def run(tx: Transaction) -> tuple[dict[int, int], int, History | None]:
+            history = read_history(tx.db, places, cursor, chunk=CHUNK)
+            return stored.memberships(tx, user_id), tx.position(), history
+
+        self.memberships, self.checked, history = await self.relay.store.read(run)
+        return history
+
+    def tell_all(self, history: History) -> tuple[int, bool]:
+        """Tells a part of history and returns where it ended. A room that was joined in it was not read from there on,
+        so the rest is read again."""
+        for event in history.events:
+            known = len(self.subscriber.rooms)
+            self.take(event)
+            faults.reach("mid_replay")
+            if len(self.subscriber.rooms) > known:
+                return event.id, False
+        return history.position, history.complete
+
+    def take(self, event: LoggedEvent) -> None:
+        """Applies or tells one event at its place, as the relay would have done."""
+        heard = event.id > self.offset
+        if event.rooms[0] == CONTROL:
+            if event.id > self.state.position:
+                self.subscriber.behind = max(event.id, self.offset)
+                self.subscriber.wire = self.wire if heard else None  # the client knows what happened up to its offset
+                entitlements.apply(self.alone, event)
+                self.subscriber.wire = self.wire
+            if event.type == AccessGranted.type and event.id > self.checked:
+                granted = orjson.loads(event.payload)
+                if granted["user_id"] == self.subscriber.user_id:
+                    self.memberships[granted["workspace_id"]] = event.id
+        elif heard and self.subscriber.hears(event) and self.may_hear(event):
+            self.subscriber.behind = event.id
+            self.subscriber.write(event)
+
+    def may_hear(self, event: LoggedEvent) -> bool:
+        """True where the user is entitled to one of the rooms now, and was when the event happened."""
+        return any(self.began(room) < event.id for room in event.rooms if room in self.subscriber.rooms)
+
+    def began(self, room: str) -> float:
+        """Where the entitlement to a room began; beyond everything where there is none."""
+        workspace = self.workspaces.get(room) or rooms.workspace_of(room)
+        return self.memberships.get(workspace, math.inf) if workspace is not None else 0
+
+    def meet(self, cursor: int) -> bool:
+        """Tells the rest from the relay's memory and lets the connection in, in one turn of the event loop; False
+        where the relay no longer remembers that much."""
+        tail = self.relay.recent(cursor)
+        if tail is None:
+            return False
+        for event in tail:
+            self.take(event)
+        if self.subscriber in self.alone.subscribers:  # not closed by what happened meanwhile
+            self.let_in()
+        return True
+
+    def let_in(self) -> None:
+        """Moves the connection from its own registry to everybody's."""
+        registry, subscriber = self.relay.registry, self.subscriber
+        places, subscriptions = dict(subscriber.rooms), dict(subscriber.subscriptions)
+        self.alone.remove(subscriber)
+        registry.add(subscriber)
+        for key, subscription in subscriptions.items():
+            registry.subscribe(subscriber, key, subscription, places[subscription.room])
+        for room, start in places.items():
+            registry.join(subscriber, room, start)
+        subscriber.behind = None

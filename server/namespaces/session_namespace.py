@@ -1,0 +1,167 @@
+"""What the namespaces have in common: how a client enters, comes back to its session, and leaves.
+
+Invariants: between the check of an entitlement and the join lies no change of entitlement, and the join happens in the
+turn of the event loop that answers the CONNECT, or where a recovered client meets the relay; what a client changes on
+a connection that recovers is durable before it is acknowledged; nothing that a client sends raises.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import socketio
+
+from server.actions.runner import Runner
+from server.auth.actors import Credentials
+from server.auth.origins import OriginRules
+from server.auth.tokens import Tokens
+from server.delivery.entitlements import close
+from server.delivery.relay import Relay
+from server.delivery.replay import meet, position_of
+from server.delivery.rooms import Client, Registry
+from server.delivery.sessions import Recovery, Sessions
+from server.delivery.socketio_server import SocketIOServer
+from server.delivery.subscribers import Session, Subscriber
+from server.delivery.wire import SocketIOWire
+from server.errors import CloseCode, Unavailable
+from server.namespaces.handshake import token_of
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What namespaces need to let clients in; `recover_all` is true where every connection recovers."""
+
+    server: SocketIOServer
+    registry: Registry
+    relay: Relay
+    runner: Runner
+    sessions: Sessions
+    tokens: Tokens
+    origins: OriginRules
+    recover_all: bool
+
+
+class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
+    """A namespace whose clients carry an access token and may come back to their session."""
+
+    wires: tuple[SocketIOWire, SocketIOWire]  # without and with recovery
+
+    def __init__(self, name: str, doors: Doors) -> None:
+        super().__init__(name)
+        self.doors = doors
+        self.registry, self.relay, self.runner = doors.registry, doors.relay, doors.runner
+
+    async def find_rooms(self, who: Credentials) -> tuple[list[str], int]:
+        """The rooms that a new connection joins, and the log position of the answer; raises Refused."""
+        raise NotImplementedError
+
+    def recovered(self, subscriber: Subscriber) -> None:
+        """Called when a client that came back has been told what it missed."""
+
+    def entered(self, client: Client, who: Credentials) -> None:
+        """Called when a client was let in."""
+
+    async def enter(self, eio_sid: str, environ: dict[str, Any], auth: Any) -> None:
+        """Lets a client with a good token in (contract mirrors.md, items.md); raises Refused or Unavailable."""
+        who = Credentials(self.doors.tokens.read_access(token_of(environ, auth, self.doors.origins)))
+        assert who.claims is not None
+        rooms = await self.relay.admit(partial(self.find_rooms, who))
+        position, user_id = self.relay.cursor, who.claims.user_id
+        places = dict.fromkeys(rooms, position)
+        recovers = self.doors.recover_all or (
+            isinstance(auth, dict) and (auth.get("recovery") is True or "pid" in auth)
+        )
+        if recovers:
+            await self.recover(eio_sid, who, auth, places, position)
+            return
+        subscriber = self.subscriber(eio_sid, self.doors.server.eio.generate_id(), user_id, self.wires[0])
+        client = self.doors.server.welcome(eio_sid, self.namespace, subscriber)
+        if client is not None:
+            self.registry.add(subscriber)
+            for room, start in places.items():
+                self.registry.join(subscriber, room, start)
+            self.let_in(client, who)
+
+    async def recover(self, eio_sid: str, who: Credentials, auth: Any, places: dict[str, int], position: int) -> None:
+        """Lets a client in with its session, or with a new one where it cannot be recovered."""
+        assert who.claims is not None
+        server, user_id = self.doors.server, who.claims.user_id
+        found = None
+        if isinstance(auth, dict) and isinstance(auth.get("pid"), str):
+            offset = position_of(auth["offset"]) if auth.get("offset") is not None else None
+            found = await self.doors.sessions.take(self.namespace, user_id, auth["pid"], offset)
+        if found is None:
+            sid = server.eio.generate_id()
+            found = await self.doors.sessions.begin(self.namespace, user_id, sid, places, position)
+        subscriber = self.subscriber(eio_sid, found.sid, user_id, self.wires[1])
+        recovery = Recovery(self.relay, subscriber, found)
+        client = server.welcome(eio_sid, self.namespace, subscriber)
+        if client is None:
+            return
+        self.let_in(client, who)
+        client.resuming = asyncio.Event()
+        try:
+            await recovery.run(lambda: server.manager.clients.get(subscriber.sid) is client)
+        except Unavailable:
+            subscriber.link.close(CloseCode.RESTART, "unavailable")
+        finally:
+            client.resuming.set()
+            client.resuming = None
+        if self.is_here(subscriber):
+            self.recovered(subscriber)
+
+    def subscriber(self, eio_sid: str, sid: str, user_id: int, wire: SocketIOWire) -> Subscriber:
+        return Subscriber(
+            self.registry.progress, sid, user_id, wire, self.doors.server.link(sid, eio_sid, self.namespace)
+        )
+
+    def let_in(self, client: Client, who: Credentials) -> None:
+        """Keeps who it is; from now on the session ends through the log."""
+        client.credentials = who.admitted()
+        self.entered(client, who)
+
+    def client(self, sid: str) -> tuple[Subscriber, Credentials]:
+        """A connected client and who it is."""
+        found: Client = self.doors.server.manager.clients[sid]
+        assert found.credentials is not None
+        return found.subscriber, found.credentials
+
+    def is_here(self, subscriber: Subscriber) -> bool:
+        """False when the connection ended while something was awaited."""
+        return subscriber in self.registry.subscribers
+
+    async def keep(self, subscriber: Subscriber) -> bool:
+        """Makes a change of what a recovering connection hears durable; False where that is no longer its business."""
+        if subscriber.session is None:
+            return True
+        try:
+            kept = await self.doors.sessions.keep(subscriber)
+        except Unavailable:
+            kept = False
+        if not kept and self.is_here(subscriber):  # it comes back, and finds what was kept last
+            close(self.registry, subscriber, CloseCode.RESTART, "session not kept")
+        return kept
+
+    async def settle(self, subscriber: Subscriber) -> bool:
+        """As `keep`, for a connection that has just joined something: it hears nothing more until the caller has said
+        so and lets it `resume`."""
+        if subscriber.session is not None and subscriber.behind is None:
+            subscriber.behind = self.relay.cursor
+        return await self.keep(subscriber)
+
+    def resume(self, subscriber: Subscriber) -> None:
+        """Lets a connection that settled hear what was told meanwhile."""
+        if not meet(self.relay, subscriber):
+            close(self.registry, subscriber, CloseCode.RESTART, "history is gone")
+
+    def left(self, client: Client, reason: str) -> None:
+        """Forgets the session of a client that left of its own will."""
+        session, server = client.subscriber.session, self.doors.server
+        if session is not None and reason == server.reason.CLIENT_DISCONNECT:
+            server.spawn(self.end(session))
+
+    async def end(self, session: Session) -> None:
+        with contextlib.suppress(Unavailable):  # then it expires
+            await self.doors.sessions.end(session)

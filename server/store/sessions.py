@@ -1,0 +1,72 @@
+"""Sessions of Socket.IO connections that recover: begun, kept, taken up again, ended.
+
+Invariants: `pid` is no credential: a session is only found together with its user and namespace. Taking one up counts
+its `generation`, and whoever holds an earlier one can no longer change it.
+"""
+
+import time
+from typing import Any
+
+import orjson
+
+from server.events import rooms
+from server.events.control import SessionMoved, SessionsEnded
+from server.store import log
+from server.store.models import SocketSession
+from server.store.sql import run
+from server.store.transaction import Transaction
+
+MOST_PER_USER = 200  # sessions; the longest unseen give way
+MOST_CONTROLS = 1000  # changes of one user's entitlements looked at; a client that missed more begins anew
+
+
+def begin(tx: Transaction, session: dict[str, Any]) -> None:
+    """Keeps a new session, given by all its columns but `seen_ms`."""
+    SocketSession.insert(session | {"seen_ms": now_ms()}).execute()
+    user = session["user_id"]
+    oldest_kept = "SELECT seen_ms FROM session WHERE user_id = ? ORDER BY seen_ms DESC LIMIT 1 OFFSET ?"
+    run(tx, f"DELETE FROM session WHERE user_id = ? AND seen_ms < ({oldest_kept})", [user, user, MOST_PER_USER - 1])
+
+
+def keep(tx: Transaction, pid: str, generation: int, state: dict[str, Any]) -> bool:
+    """Replaces what a session hears; False when it goes on elsewhere or has ended."""
+    sql = "UPDATE session SET state = ?, seen_ms = ? WHERE pid = ? AND generation = ?"
+    return bool(run(tx, sql, [orjson.dumps(state).decode(), now_ms(), pid, generation]).rowcount)
+
+
+def end(tx: Transaction, pid: str, generation: int) -> None:
+    """Forgets a session whose client has left for good."""
+    run(tx, "DELETE FROM session WHERE pid = ? AND generation = ?", [pid, generation])
+
+
+def take(tx: Transaction, pid: str, namespace: str, user_id: int) -> SocketSession | None:
+    """Takes a session up in a new connection, which fences all earlier ones; None when there is none, or when its
+    user's sessions were ended since."""
+    sql = "UPDATE session SET generation = generation + 1, seen_ms = ? WHERE pid = ? AND namespace = ? AND user_id = ?"
+    if not run(tx, sql, [now_ms(), pid, namespace, user_id]).rowcount:
+        return None
+    session = SocketSession.find(pid=pid)
+    assert session is not None
+    if was_ended(tx, session):
+        run(tx, "DELETE FROM session WHERE pid = ?", [pid])
+        return None
+    tx.record(SessionMoved(user_id, session.sid, session.generation))
+    return session
+
+
+def was_ended(tx: Transaction, session: SocketSession) -> bool:
+    """Whether all sessions of the user were ended after this one was last kept."""
+    changes = log.read_rooms(tx.db, {rooms.control_user(session.user_id): session.state["position"]}, MOST_CONTROLS)
+    ends = [orjson.loads(event.payload) for event in changes if event.type == SessionsEnded.type]
+    return len(changes) == MOST_CONTROLS or any(end["except_socket"] != session.sid for end in ends)
+
+
+def memberships(tx: Transaction, user_id: int) -> dict[int, int]:
+    """The workspaces that a user may read now: id -> where the membership began."""
+    sql = """SELECT m.workspace_id, m.began FROM membership m JOIN workspace w ON w.id = m.workspace_id
+        WHERE m.user_id = ? AND NOT w.trashed"""
+    return dict(run(tx, sql, [user_id]).fetchall())
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
