@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix bench demo docs lock clean
+.PHONY: help run test check fix faults bench demo docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ check: $(VENV)/.installed-dev ## lint, format, types and layering, changing noth
 fix: $(VENV)/.installed-dev ## format, and repair what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+faults: $(VENV)/.installed-dev ## kill, drop and starve for ten minutes, and write what was lost into docs/reliability.md
+	$(BIN)/python -m pytest tests/faults --faults-seconds 600 --write-reliability $(ARGS)
 
 bench: $(VENV)/.installed-dev ## measure throughput and latency on this machine
 	$(BIN)/python -m bench $(ARGS)

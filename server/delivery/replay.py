@@ -42,7 +42,9 @@ async def catch_up(
             take(found, event)
             faults.reach("mid_replay")
         cursor = history.position
-        tail = relay.recent(cursor) if history.complete or not subscriber.link.alive else None
+        if not subscriber.link.alive:
+            return found, False
+        tail = relay.recent(cursor) if history.complete else None
         if tail is not None:
             for event in tail:
                 take(found, event)

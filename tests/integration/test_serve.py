@@ -234,7 +234,7 @@ async def test_a_worker_that_dies_is_replaced(postgres_url: str, redis_url: str,
 async def test_workers_end_with_their_supervisor(postgres_url: str, redis_url: str) -> None:
     environ = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, **QUICK}
     run("migrate", **environ)
-    with serving("--workers", "2", **environ) as (child, url):
+    with serving("--workers", "2", **environ) as (child, _):
         wait_until(lambda: len(workers_of(child)) == 2, 10, "both workers run")
         workers = list(workers_of(child).values())
         psutil.Process(child.pid).kill()
