@@ -9,10 +9,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix faults bench demo docs lock clean
+.PHONY: help run test check fix faults bench bench-quick demo docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.installed ## install what is needed and serve on http://127.0.0.1:8000 (SQLite file; ARGS="--port 9000")
 	$(BIN)/python -m server serve $(ARGS)
@@ -36,6 +36,9 @@ faults: $(VENV)/.installed-dev ## kill, drop and starve for ten minutes, and wri
 bench: $(VENV)/.installed-dev ## measure throughput and latency on this machine
 	$(BIN)/python -m bench $(ARGS)
 
+bench-quick: $(VENV)/.installed-dev ## a few of the measurements of fan-out, in two minutes
+	$(BIN)/python -m bench fanout --quick --write $(ARGS)
+
 demo: $(VENV)/.installed ## show one change reaching a client of every kind, live
 	$(BIN)/python -m server demo $(ARGS)
 
@@ -48,7 +51,7 @@ lock: ## pin the newest versions that pyproject.toml allows (needs uv)
 	$(UV) pip compile $(LOCK_OPTIONS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## remove everything that make made (data stay)
-	rm -rf $(VENV) tests/js/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) tests/js/node_modules bench/peers/node_modules bench/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One answer for every system and Python >= 3.11; the header must not name this machine.

@@ -12,22 +12,19 @@ import asyncio
 import contextlib
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import aiohttp
 
+from bench.results import machine, today, write_section
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import free_port
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 PASSWORD = "password-1234"
 CHANGES_PER_SECOND = 20
 DEADLINE = 30.0
@@ -176,39 +173,20 @@ def table_of(rounds: dict[str, list[Figures]]) -> str:
     return "\n".join(lines)
 
 
-def machine() -> str:
-    cpu = next(
-        (line.split(":")[1].strip() for line in cpu_lines() if line.startswith("model name")), platform.machine()
-    )
+def section(table: str, rounds: int, seconds: float) -> str:
+    """What is written to RESULTS.md."""
     return (
-        f"{os.cpu_count()} cores, {cpu}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+        f"{today()}; {machine()}; {rounds} interleaved rounds of {seconds:g} s, medians; load generator and"
+        f" server share the machine.\n\n{table}"
     )
 
 
-def cpu_lines() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def write(table: str, rounds: int, seconds: float) -> None:
-    """Replaces the section of these figures in RESULTS.md."""
-    begin, end = "<!-- rest -->", "<!-- /rest -->"
-    day = datetime.now(UTC).date().isoformat()
-    section = (
-        f"{begin}\n{day}; {machine()}; {rounds} interleaved rounds of {seconds:g} s, medians; load generator and"
-        f" server share the machine.\n\n{table}\n{end}"
-    )
-    text = RESULTS.read_text() if RESULTS.exists() else f"# Results\n\n{begin}\n{end}\n"
-    head, _, rest = text.partition(begin)
-    RESULTS.write_text(head + section + rest.partition(end)[2])
-
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--write", action="store_true", help="write the figures to RESULTS.md")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     rounds: dict[str, list[Figures]] = {}
     with databases() as kinds:
         for _ in range(options.rounds):
@@ -219,7 +197,7 @@ def main() -> None:
     table = table_of(rounds)
     print(table)
     if options.write:
-        write(table, options.rounds, options.seconds)
+        write_section("rest", section(table, options.rounds, options.seconds))
 
 
 if __name__ == "__main__":

@@ -24,11 +24,14 @@ from server.delivery.sessions import Sessions
 from server.delivery.socketio_server import SocketIOServer
 from server.errors import CloseCode
 from server.namespaces.admission import Admission
+from server.namespaces.ce import RecordsNamespace
 from server.namespaces.core import CoreNamespace
 from server.namespaces.core_socket import CoreDoors, CoreSocket
+from server.namespaces.endpoint_door import EndpointDoor
 from server.namespaces.endpoint_socket import EndpointSocket
 from server.namespaces.event_stream import EventStream
 from server.namespaces.events import EventsNamespace
+from server.namespaces.events_socket import EventsSocket
 from server.namespaces.session_namespace import Doors
 from server.rest import resources
 from server.rest.access_log import access_log, mark_answer
@@ -152,6 +155,7 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
         transports=["polling", "websocket"] if may_poll(settings) else ["websocket"],
         ping_interval=settings.ping_interval,
         ping_timeout=settings.ping_timeout,
+        connect_timeout=settings.connect_timeout,
         max_http_buffer_size=settings.max_frame_size,
         async_handlers=False,  # the frames of one client are handled in the order in which they came
     )
@@ -159,10 +163,13 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
     doors = Doors(server, registry, relay, runner, sessions, app[TOKENS], origins, settings.socketio_recovery)
     server.register_namespace(CoreNamespace(doors, admission, presence))
     server.register_namespace(EventsNamespace(doors, admission))
+    endpoint_door = EndpointDoor(relay, registry, runner, settings.replay_limit)
+    server.register_namespace(RecordsNamespace(server, registry, endpoint_door, settings.max_pages))
     server.attach(app)
     app[SOCKETIO], app[SESSIONS] = server, sessions
-    app[ENDPOINT_SOCKET] = EndpointSocket(relay, registry, runner, limits, settings.replay_limit).serve
+    app[ENDPOINT_SOCKET] = EndpointSocket(endpoint_door, limits).serve
     app[EVENT_STREAM] = EventStream(admission, settings.send_buffer_limit, settings.stream_heartbeat).serve
+    app.router.add_get("/ws/events/", EventsSocket(app[TOKENS], admission, limits).serve)
     app.router.add_get("/ws/core/", CoreSocket(CoreDoors(app[TOKENS], admission, presence, limits)).serve)
 
 
@@ -214,7 +221,7 @@ def close_rest(app: web.Application) -> None:
     for subscriber in list(app[REGISTRY].subscribers):
         subscriber.link.close(CloseCode.RESTART, "restart")
     for eio_sid in list(app[SOCKETIO].eio.sockets):
-        app[SOCKETIO].restart(eio_sid)
+        app[SOCKETIO].eio.sockets[eio_sid].restart()
 
 
 async def close_at_once(app: web.Application) -> None:

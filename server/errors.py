@@ -134,6 +134,7 @@ NO_ENDPOINT = ErrorCode("ERROR_ENDPOINT_DOES_NOT_EXIST", 404, "The requested end
 ENDPOINT_NAME_TAKEN = ErrorCode("ERROR_ENDPOINT_NAME_TAKEN", 400, "The name of the endpoint is taken.")
 NOT_SUPPORTED = ErrorCode("ERROR_NOT_SUPPORTED", 400)
 ENDPOINT_INVALID = ErrorCode("ERROR_ENDPOINT_INVALID", 400, "The endpoint is invalid.")
+TOO_MANY_ENDPOINTS = ErrorCode("ERROR_TOO_MANY_ENDPOINTS", 429, "The connection has too many endpoints.")
 KEY_MISSING = ErrorCode("ERROR_KEY_MISSING", 403, "The API key is missing.")
 KEY_INVALID = ErrorCode("ERROR_KEY_INVALID", 400, "The API key is invalid.")
 MASTER_KEY_INVALID = ErrorCode("ERROR_MASTER_KEY_INVALID", 400, "The master key is invalid.")

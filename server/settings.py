@@ -62,6 +62,7 @@ class Settings(BaseModel):
 
     ping_interval: float = setting(20.0, "Engine.IO ping interval", unit="s", gt=0)
     ping_timeout: float = setting(20.0, "Engine.IO ping timeout", unit="s", gt=0)
+    connect_timeout: float = setting(10.0, "time in which a Socket.IO client must enter a namespace", unit="s", gt=0)
     heartbeat: float = setting(25.0, "ping interval of raw WebSockets", unit="s", gt=0)
     stream_heartbeat: float = setting(15.0, "time between two comments on an event stream", unit="s", gt=0)
     send_buffer_limit: int = setting(

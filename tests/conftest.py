@@ -12,7 +12,12 @@ from tests.support.node import Toolchain, install, toolchain
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
 
-BUDGETS = {"unit": 60, "integration": 360, "conformance": 150, "faults": 240}  # seconds on two cores; CONTRIBUTING.md names them too
+BUDGETS = {
+    "unit": 60,
+    "integration": 360,
+    "conformance": 150,
+    "faults": 240,
+}  # seconds on two cores; CONTRIBUTING.md names them too
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

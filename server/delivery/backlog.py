@@ -5,9 +5,11 @@ loop, in which nobody can read; so a backlog above it is looked at again, and on
 """
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 
 PATIENCE = 1.0  # seconds without progress: more than a lost packet takes to be sent again
+logger = logging.getLogger(__name__)
 
 
 class Backlog(ABC):
@@ -36,6 +38,7 @@ class Backlog(ABC):
         size, before = self.backlog(), self.seen
         self.seen = None
         if before is not None and size > self.limit and size >= before:
+            logger.info("a reader was too slow and is cut: it left %d bytes unread", size)
             self.cut()
         else:
             self.watch()

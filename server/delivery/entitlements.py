@@ -81,10 +81,8 @@ def fence(registry: Registry, user_id: int, sid: str, generation: int) -> None:
 
 def close_endpoint(registry: Registry, endpoint_id: int, reason: str) -> None:
     """Everybody who watches an endpoint is closed with the reason."""
-    name = rooms.endpoint(endpoint_id)
-    for room in [room for room in registry.members if room == name or room.startswith(name + ":")]:
-        for subscriber in list(registry.members.get(room, ())):
-            close(registry, subscriber, CloseCode.GOODBYE, reason)
+    for subscriber in list(registry.members.get(rooms.endpoint(endpoint_id), ())):
+        close(registry, subscriber, CloseCode.GOODBYE, reason)
 
 
 def close(registry: Registry, subscriber: Subscriber, code: int, reason: str) -> None:

@@ -16,6 +16,7 @@ from aiohttp import HttpVersion11, web
 
 from server.delivery.backlog import Backlog
 from server.delivery.subscribers import Link, Progress, Subscriber
+from server.delivery.turnstile import ENDINGS
 from server.delivery.wire import EVENT_STREAM, EVENT_STREAM_UNCHUNKED, Frame
 from server.errors import CloseCode
 from server.events.subscription import Subscription
@@ -99,6 +100,7 @@ class StreamLink(Link, Backlog):
             return
         await self._head
         await self.ended.wait()
+        await ENDINGS.wait()
         if not self.transport.is_closing():
             self._deadline = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.transport.abort)
 

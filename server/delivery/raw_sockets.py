@@ -16,6 +16,7 @@ from aiohttp import web
 from server.delivery.backlog import Backlog
 from server.delivery.rooms import Registry
 from server.delivery.subscribers import Link, Subscriber
+from server.delivery.turnstile import ENDINGS
 from server.delivery.wire import Frame, close_frame
 from server.errors import CloseCode, Unavailable
 
@@ -38,11 +39,12 @@ class RawLink(Link, Backlog):
         self._closing: asyncio.Task[Any] | None = None
 
     def write(self, frame: Frame) -> bool:
-        if not self.alive:
+        transport = self.transport
+        if transport is None or self._closing is not None or transport.is_closing():
             return False
-        assert isinstance(frame, bytes)
-        self.transport.write(frame)
-        self.watch()
+        transport.write(frame)
+        if self.seen is None and transport.get_write_buffer_size() > self.limit:
+            self.watch()
         return True
 
     def backlog(self) -> int:
@@ -76,9 +78,9 @@ class RawLink(Link, Backlog):
 
 @dataclass(frozen=True, slots=True)
 class SocketLimits:
-    """Settings of raw sockets: heartbeat in seconds, the rest in bytes."""
+    """Settings of raw sockets: heartbeat in seconds (None: whoever serves the socket pings it), the rest in bytes."""
 
-    heartbeat: float
+    heartbeat: float | None
     max_frame_size: int
     send_buffer: int
 
@@ -104,5 +106,8 @@ async def conversing(link: RawLink, subscriber: Subscriber, registry: Registry) 
         logger.exception("a socket failed")
         link.close(CloseCode.RESTART, "error")
     finally:
-        registry.remove(subscriber)
+        try:
+            await ENDINGS.wait()
+        finally:
+            registry.remove(subscriber)
     await link.drain_close()

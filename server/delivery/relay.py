@@ -71,10 +71,19 @@ class Relay:
         for event in events:
             if event.id > self.cursor:
                 self._ahead[event.id] = event
-        while self.cursor + 1 in self._ahead:
-            self._deliver(self._ahead.pop(self.cursor + 1))
+        while run := self._next_run():
+            self._deliver(run)
         if self._ahead:
             asyncio.get_running_loop().call_later(GAP_PATIENCE, self.wake)
+
+    def _next_run(self) -> list[LoggedEvent]:
+        """Takes the events that come next, as far as they are here and for one audience."""
+        run: list[LoggedEvent] = []
+        while event := self._ahead.get(self.cursor + 1 + len(run)):
+            if run and not has_same_audience(run[0], event):
+                break
+            run.append(self._ahead.pop(event.id))
+        return run
 
     def wake(self) -> None:
         """Has the log looked at soon."""
@@ -148,16 +157,18 @@ class Relay:
         self.registry.progress.position = self.last_control = bounds.head
         self._announce_arrivals(everybody=True)
 
-    def _deliver(self, event: LoggedEvent) -> None:
-        self.registry.progress.position = event.id
-        self._remember(event)
+    def _deliver(self, run: list[LoggedEvent]) -> None:
+        """Delivers successive events for the same audience, with one write to each socket."""
+        self.registry.progress.position = run[-1].id
+        for event in run:
+            self._remember(event)
         try:
-            if event.rooms[0] == CONTROL:
-                self._apply(event)
+            if run[0].rooms[0] == CONTROL:
+                self._apply(run[0])
             else:
-                self._send(event)
+                self._send(run)
         except Exception:
-            logger.exception("event %d could not be delivered", event.id)
+            logger.exception("events %d to %d could not be delivered", run[0].id, run[-1].id)
         self._announce_arrivals()
 
     def _remember(self, event: LoggedEvent) -> None:
@@ -177,18 +188,23 @@ class Relay:
             self.last_control = event.id
         entitlements.apply(self.registry, event)
 
-    def _send(self, event: LoggedEvent) -> None:
+    def _send(self, run: list[LoggedEvent]) -> None:
         frames: dict[Wire, Frame] = {}
-        for subscriber in self.registry.audience(event):
+        for subscriber in self.registry.audience(run[0]):
             wire = subscriber.wire
             if wire is None or subscriber.behind is not None:
                 continue
             frame = frames.get(wire)
             if frame is None:
-                frame = frames[wire] = wire.event(event)
+                frame = frames[wire] = b"".join([wire.event(event) for event in run])
             try:
                 subscriber.link.write(frame)
             except Exception:  # one broken connection must not cost the others their event
                 logger.exception("a socket could not be written to")
                 entitlements.close(self.registry, subscriber, CloseCode.RESTART, "error")
             faults.reach("mid_delivery")
+
+
+def has_same_audience(one: LoggedEvent, other: LoggedEvent) -> bool:
+    """True where two events go to the same sockets, and change nobody's entitlement."""
+    return one.rooms == other.rooms and one.origin == other.origin and one.rooms[0] != CONTROL

@@ -1,146 +1,62 @@
-"""The Socket.IO server: python-socketio's, with our registry, bounded outboxes and namespaces' wires.
+"""The Socket.IO server: python-socketio's, with our registry, our Engine.IO and namespaces' wires.
 
-Invariants: every packet of a connection takes one ordered path, the Engine.IO socket's queue; a reader that
-lets more than the limit wait there, and makes no progress, is cut.
+Invariants: what a client sends reaches a handler only as an event of a namespace that let it in; a client is entered
+and answered in one turn of the event loop, and left in one; an earlier connection of a sid changes nothing any more.
 """
 
 import asyncio
 import logging
-import sys
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import engineio
 import socketio
-from aiohttp import web
-from engineio.async_drivers.aiohttp import WebSocket
-from engineio.packet import MESSAGE, Packet
 
-from server.delivery.backlog import Backlog
-from server.delivery.raw_sockets import CLOSE_TIMEOUT
+from server.delivery.deadlines import Deadlines
+from server.delivery.engineio_server import EngineServer
+from server.delivery.engineio_socket import EngineSocket
 from server.delivery.rooms import Client, RedisRoomsManager, Registry, RoomsManager
 from server.delivery.subscribers import Link, Subscriber
-from server.delivery.wire import Frame
+from server.delivery.wire import Frame, websocket_frame
 from server.encoding import encode
 from server.errors import CloseCode, Refused, Unavailable
 
 logger = logging.getLogger(__name__)
 
 
-class Outbox(asyncio.Queue[Any], Backlog):
-    """The queue of an Engine.IO socket: everything that is sent to it passes here, acknowledgements and pings too."""
-
-    size: int
-    end: Callable[[], None]
-
-    def _init(self, maxsize: int) -> None:
-        super()._init(maxsize)
-        self.size, self.seen = 0, None
-        self.limit = sys.maxsize  # until the connection is known, see SocketIOServer._handle_eio_connect
-
-    def backlog(self) -> int:
-        return self.size
-
-    def cut(self) -> None:
-        self.end()
-
-    def _put(self, item: Any) -> None:
-        self.size += weight(item)
-        super()._put(item)
-        self.watch()
-
-    def _get(self) -> Any:
-        item = super()._get()
-        self.size -= weight(item)
-        return item
-
-
-def weight(packet: Any) -> int:
-    """Bytes of a packet, near enough; None is the end mark of the queue."""
-    data = getattr(packet, "data", None)
-    return len(data) if isinstance(data, str | bytes) else 64
-
-
-class EngineWebSocket(WebSocket):  # type: ignore[misc]
-    """The WebSocket of an Engine.IO connection, which knows how it ends."""
-
-    def __init__(self, handler: Any, server: Any) -> None:
-        super().__init__(handler, server)
-        self.code = int(CloseCode.GOODBYE)
-        handler.__self__.websocket = self  # the Engine.IO socket finds its transport
-
-    async def __call__(self, environ: dict[str, Any]) -> Any:
-        """Accepts without compression: deflating a broadcast anew for every socket costs more than its bytes."""
-        size = self.server.max_http_buffer_size
-        self._sock = web.WebSocketResponse(max_msg_size=size, compress=False, timeout=CLOSE_TIMEOUT)
-        self.request = environ["aiohttp.request"]
-        await self._sock.prepare(self.request)
-        self.environ = environ
-        await self.handler(self)
-        return self._sock
-
-    async def close(self) -> None:
-        await self._sock.close(code=self.code)
-
-
-class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
-    """Engine.IO with bounded outboxes."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._async: dict[str, Any] = {**self._async, "websocket": EngineWebSocket}
-
-    async def _trigger_event(self, event: str, *args: Any, **kwargs: Any) -> Any:
-        """Answers the waiting poll of a connection that ended; it would wait until the next ping otherwise."""
-        result = await super()._trigger_event(event, *args, **kwargs)
-        socket = self.sockets.get(args[0]) if event == "disconnect" else None
-        if socket is not None and not socket.upgraded:
-            # soon: after the CLOSE packet, if there is to be one
-            asyncio.get_running_loop().call_soon(socket.queue.put_nowait, None)
-        return result
-
-    def create_queue(self, *args: Any, **kwargs: Any) -> Outbox:
-        return Outbox(*args, **kwargs)
-
-
 class SocketIOLink(Link):
-    """Writes into the outbox of an Engine.IO socket."""
+    """Writes to an Engine.IO connection; several namespaces may share it."""
 
-    __slots__ = ("eio_sid", "namespace", "server", "sid")
+    __slots__ = ("engine", "namespace", "server", "sid")
 
-    def __init__(self, server: "SocketIOServer", sid: str, eio_sid: str, namespace: str) -> None:
+    def __init__(self, server: "SocketIOServer", sid: str, engine: EngineSocket, namespace: str) -> None:
         self.server = server
         self.sid = sid
-        self.eio_sid = eio_sid
+        self.engine = engine
         self.namespace = namespace
 
     def write(self, frame: Frame) -> bool:
-        if not self.alive:
-            return False
-        self.server.eio.sockets[self.eio_sid].queue.put_nowait(frame)
-        return True
+        link = self.engine.link
+        return link.write(frame) if link is not None else self.engine.write(frame)
 
     def backlog(self) -> int:
-        size: int = self.server.eio.sockets[self.eio_sid].queue.size if self.alive else 0
-        return size
+        return self.engine.backlog() if self.alive else 0
 
     @property
     def alive(self) -> bool:
-        return self.server.is_alive(self.eio_sid)
+        return self.engine.alive
 
     def close(self, code: int, reason: str) -> None:
         """Socket.IO has no close codes: the namespace is left with a DISCONNECT packet, after which clients stay
         away; at a restart the whole connection is closed instead, after which they come back."""
         if code == CloseCode.RESTART:
-            self.server.restart(self.eio_sid)
+            self.engine.restart()
         else:
             self.server.expel(self)
 
 
-def place(namespace: str) -> str:
-    """How a packet names its namespace."""
-    return "" if namespace == "/" else namespace + ","
+def packet(kind: str, namespace: str, body: Any = None) -> Frame:
+    """A packet of Socket.IO about a namespace."""
+    place = "" if namespace == "/" else namespace + ","
+    return websocket_frame(f"4{kind}{place}".encode() + (encode(body) if body is not None else b""))
 
 
 UNAUTHORIZED = "Unauthorized"
@@ -150,18 +66,46 @@ RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting",
 
 
 class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
-    """python-socketio's server around our registry. A namespace of ours lets clients in with `enter(eio_sid, environ,
-    auth)`, which raises Refused or Unavailable, or welcomes the client."""
+    """python-socketio's server around our registry. A namespace of ours lets clients in with `enter(engine, auth)`,
+    which raises Refused or Unavailable, or welcomes the client; `left(client, reason)` tells it that one has gone."""
 
-    def __init__(self, registry: Registry, *, send_buffer_limit: int, redis_url: str, channel: str, **options: Any):
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        send_buffer_limit: int,
+        redis_url: str,
+        channel: str,
+        connect_timeout: float = 10.0,
+        **options: Any,
+    ) -> None:
         manager = RedisRoomsManager(registry, redis_url, channel) if redis_url else RoomsManager(registry)
-        super().__init__(client_manager=manager, async_mode="aiohttp", **options)
-        self.send_buffer_limit = send_buffer_limit
-        self._tasks: set[asyncio.Task[Any]] = set()
+        super().__init__(client_manager=manager, async_mode="aiohttp", send_buffer_limit=send_buffer_limit, **options)
         self._entering: set[tuple[str, str]] = set()  # (eio_sid, namespace) whose CONNECT is being looked at
+        self._idle: Deadlines[str] = Deadlines(connect_timeout, self._look_at)  # eio_sids that may be in no namespace
 
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: Any) -> None:
+        """A connection has begun, and is to enter a namespace soon."""
+        await super()._handle_eio_connect(eio_sid, environ)
+        self._idle.start(eio_sid)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        """A connection has ended, and with it its stay in all namespaces."""
+        await super()._handle_eio_disconnect(eio_sid, reason)
+        self._idle.cancel(eio_sid)
+
+    def _look_at(self, eio_sid: str, _: float) -> None:
+        """Ends a connection that is in no namespace; one whose CONNECT is being looked at gets as long again."""
+        engine = self.eio.sockets.get(eio_sid)
+        if engine is None or any((eio_sid, name) in self.manager.sids for name in self.namespace_handlers):
+            return
+        if any((eio_sid, name) in self._entering for name in self.namespace_handlers):
+            self._idle.start(eio_sid)
+        else:
+            self.eio.spawn(engine.close(abort=True))
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
         """Passes packets on, but for what is none, and for those with attachments: no event of ours has any, and they
@@ -174,47 +118,45 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
             return
         await super()._handle_eio_message(eio_sid, data)
 
-    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
-        queue = self.eio.sockets[eio_sid].queue
-        queue.limit, queue.end = self.send_buffer_limit, partial(self.cut, eio_sid)
-        return await super()._handle_eio_connect(eio_sid, environ)
-
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         """Lets a client into a namespace, by that namespace's `enter`. One that fails or refuses leaves nothing."""
         name = namespace or "/"
+        engine = self.eio.sockets.get(eio_sid)
+        if engine is None:
+            return None
         door = self.namespace_handlers.get(name)
         key = (eio_sid, name)
         if door is None:
-            return self.refuse(eio_sid, name, "Invalid namespace")
+            return self.refuse(engine, name, "Invalid namespace")
         if key in self.manager.sids or key in self._entering:
-            return self.refuse(eio_sid, name, "Already connected")
+            return self.refuse(engine, name, "Already connected")
         self._entering.add(key)
         try:
-            await door.enter(eio_sid, self.environ.get(eio_sid, {}), data)
+            await door.enter(engine, data)
         except Refused:
-            self.refuse(eio_sid, name, UNAUTHORIZED)
+            self.refuse(engine, name, UNAUTHORIZED)
         except Unavailable:
-            self.refuse(eio_sid, name, UNAVAILABLE)
+            self.refuse(engine, name, UNAVAILABLE)
         except Exception:
             logger.exception("connect handler failed")
-            self.refuse(eio_sid, name, "The server failed to connect this client.")
+            self.refuse(engine, name, "The server failed to connect this client.")
         finally:
             self._entering.discard(key)
 
-    def refuse(self, eio_sid: str, namespace: str, message: str) -> None:
+    def refuse(self, engine: EngineSocket, namespace: str, message: str) -> None:
         """Answers a CONNECT with an error."""
-        self.write(eio_sid, Packet(MESSAGE, f"4{place(namespace)}{encode({'message': message}).decode()}"))
+        engine.write(packet("4", namespace, {"message": message}))
 
-    def welcome(self, eio_sid: str, namespace: str, subscriber: Subscriber) -> Client | None:
+    def welcome(self, engine: EngineSocket, namespace: str, subscriber: Subscriber) -> Client | None:
         """Enters a client and answers its CONNECT, in this turn of the event loop; a session's earlier connection is
         cut. None where the client is gone: then nothing was entered."""
-        if not self.is_alive(eio_sid):
+        if not engine.alive:
             return None
         self.take_over(subscriber.sid)
-        client = Client(eio_sid, namespace, subscriber)
+        client = Client(engine.sid, namespace, subscriber)
         self.manager.enter(client)
         answer = {"sid": subscriber.sid} | ({"pid": subscriber.session.pid} if subscriber.session else {})
-        self.write(eio_sid, Packet(MESSAGE, f"0{place(namespace)}{encode(answer).decode()}"))
+        engine.write(packet("0", namespace, answer))
         return client
 
     def take_over(self, sid: str) -> None:
@@ -222,18 +164,19 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         before = self.manager.clients.get(sid)
         if before is not None:
             self.manager.forget(before)
-            self.cut(before.eio_sid)
+            before.subscriber.link.close(CloseCode.RESTART, "the session goes on elsewhere")
 
     def expel(self, link: SocketIOLink) -> None:
         """Ends a client's stay in its namespace; an earlier connection of a session has no say in it any more."""
         client = self.manager.clients.get(link.sid)
         if client is not None and client.subscriber.link is link:
-            link.write(Packet(MESSAGE, f"1{place(link.namespace)}"))
+            link.write(packet("1", link.namespace))
             self.leave(client, self.reason.SERVER_DISCONNECT)
 
     def leave(self, client: Client, reason: str) -> None:
         """Forgets a client, in this turn of the event loop, and tells its namespace."""
         self.manager.forget(client)
+        self._idle.start(client.eio_sid)
         self.namespace_handlers[client.namespace].left(client, reason)
 
     async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: str | None = None) -> None:
@@ -242,13 +185,16 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         if client is not None:
             self.leave(client, reason or self.reason.CLIENT_DISCONNECT)
 
-    def link(self, sid: str, eio_sid: str, namespace: str) -> SocketIOLink:
-        return SocketIOLink(self, sid, eio_sid, namespace)
+    def link(self, sid: str, eio_sid: str, namespace: str) -> SocketIOLink | None:
+        """The way to a client; None where its connection has ended."""
+        engine = self.eio.sockets.get(eio_sid)
+        return SocketIOLink(self, sid, engine, namespace) if engine is not None else None
 
-    def write(self, eio_sid: str, packet: Packet) -> None:
-        """Queues a packet for a connection, if it still stands."""
-        if self.is_alive(eio_sid):
-            self.eio.sockets[eio_sid].queue.put_nowait(packet)
+    def write(self, eio_sid: str, text: str) -> None:
+        """Sends a packet of Socket.IO to a connection, if it still stands."""
+        engine = self.eio.sockets.get(eio_sid)
+        if engine is not None:
+            engine.write(websocket_frame(f"4{text}".encode()))
 
     async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
         """Takes an event of a client, but none with a name that the protocol keeps for itself: those would reach the
@@ -264,50 +210,10 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         found: Subscriber = self.manager.clients[sid].subscriber
         return found
 
-    def is_alive(self, eio_sid: str) -> bool:
-        """True while the Engine.IO connection stands."""
-        socket = self.eio.sockets.get(eio_sid)
-        return socket is not None and not (socket.closing or socket.closed)
-
-    def cut(self, eio_sid: str) -> None:
-        """Drops a connection that does not read; what is queued is lost to it."""
-        socket = self.eio.sockets.get(eio_sid)
-        if socket is not None:
-            self.spawn(socket.close(wait=False, abort=True))
-            self.drop(socket)
-
-    def drop(self, socket: Any) -> None:
-        """Ends the transport of an Engine.IO connection without a word."""
-        websocket = getattr(socket, "websocket", None)
-        request = (
-            websocket.request if websocket is not None else self.environ.get(socket.sid, {}).get("aiohttp.request")
-        )
-        if request is not None and request.transport is not None:
-            request.transport.abort()
-
-    def restart(self, eio_sid: str) -> None:
-        """Ends a connection after what is queued, with close code 1012 and without a CLOSE packet, after which
-        python-socketio's client would not come back; a waiting poll is answered, the next one meets nobody."""
-        socket = self.eio.sockets.get(eio_sid)
-        if socket is None or socket.closed:
-            return
-        if socket.upgraded:
-            socket.websocket.code = int(CloseCode.RESTART)
-            socket.queue.put_nowait(None)  # the end mark
-            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.drop, socket)  # if it is never read
-        else:
-            self.spawn(socket.close(wait=False, abort=True, reason=self.reason.SERVER_DISCONNECT))
-
-    def spawn(self, work: Any) -> None:
-        """Runs a coroutine on its own, keeping a reference until it ends."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def stop(self) -> None:
         """Ends all connections and background tasks."""
-        for socket in list(self.eio.sockets.values()):
-            await socket.close(wait=False, reason=self.reason.SERVER_DISCONNECT)
+        await self.eio.stop()
+        self._idle.stop()
         await self.shutdown()
         thread = getattr(self.manager, "thread", None)
         if thread is not None:

@@ -10,14 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from engineio.packet import MESSAGE, Packet
-
 from server.encoding import encode
 from server.events.subscription import Subscription
 from server.store.log import LoggedEvent
 
-Frame: TypeAlias = bytes | Packet  # bytes for a raw WebSocket or an HTTP stream, an Engine.IO packet for Socket.IO
-TEXT, CLOSE = 0x81, 0x88
+Frame: TypeAlias = bytes  # as they go to the transport, several joined at a time
+TEXT, BINARY, CLOSE = 0x81, 0x82, 0x88
 RETRY = 2000  # milliseconds after which the client of a lost event stream comes back
 
 
@@ -54,6 +52,19 @@ def websocket_frame(payload: bytes, opcode: int = TEXT) -> bytes:
     return bytes((opcode, 127)) + size.to_bytes(8, "big") + payload
 
 
+def texts_of(frames: bytes) -> list[str]:
+    """The payloads of text frames that were joined: what a client gets that is polling."""
+    texts, start = [], 0
+    while start < len(frames):
+        size, head = frames[start + 1], 2
+        if size > 125:
+            head = 4 if size == 126 else 10
+            size = int.from_bytes(frames[start + 2 : start + head], "big")
+        start += head + size
+        texts.append(frames[start - size : start].decode())
+    return texts
+
+
 def close_frame(code: int, reason: str) -> bytes:
     """A close frame; the reason is cut to the 123 bytes that fit."""
     text = reason.encode()[:123].decode(errors="ignore").encode()
@@ -80,6 +91,16 @@ class RawWire(Wire):
         return websocket_frame(encode({"type": kind} | body))
 
 
+class ItemsRawWire(RawWire):
+    """Raw JSON whose payload is the `data` of the message."""
+
+    __slots__ = ()
+
+    def event(self, event: LoggedEvent) -> bytes:
+        mark = self.mark + b"%d" % event.id if self.mark else b""
+        return websocket_frame(b'{"type":"%b","data":%b%b}' % (event.type.encode(), event.payload, mark))
+
+
 class SocketIOWire(Wire):
     """Events of one namespace: the type is the name, the payload the argument; on a connection that recovers the
     position follows as a text, on ephemeral events too, because the official client takes whatever text stands last
@@ -101,16 +122,33 @@ class SocketIOWire(Wire):
         self.recovers = recovers
         self.wraps = wraps  # ephemeral bodies name their type too
 
-    def event(self, event: LoggedEvent) -> Packet:
+    def event(self, event: LoggedEvent) -> bytes:
         return self.packet(event.type, event.payload, event.id)
 
-    def message(self, kind: str, body: Any, position: int) -> Packet:
+    def message(self, kind: str, body: Any, position: int) -> bytes:
         return self.packet(kind, encode({"type": kind} | body if self.wraps else body), position)
 
-    def packet(self, name: str, argument: bytes, position: int) -> Packet:
-        """An EVENT of Socket.IO, with the argument given as JSON."""
-        offset = f',"{position}"' if self.recovers else ""
-        return Packet(MESSAGE, f'2{self.namespace},["{name}",{argument.decode()}{offset}]')
+    def packet(self, name: str, argument: bytes, position: int) -> bytes:
+        """An EVENT of Socket.IO in a MESSAGE of Engine.IO, with the argument given as JSON."""
+        offset = b',"%d"' % position if self.recovers else b""
+        return websocket_frame(b'42%b,["%b",%b%b]' % (self.namespace.encode(), name.encode(), argument, offset))
+
+
+class RecordsSocketIOWire(SocketIOWire):
+    """The records of one endpoint in the namespace `/ce`, whose messages name the endpoint."""
+
+    __slots__ = ("__weakref__", "head", "named")
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__("/ce", page_discard)
+        self.named = {"endpoint": endpoint}
+        self.head = encode(self.named)[:-1] + b","
+
+    def event(self, event: LoggedEvent) -> Frame:
+        return self.packet(event.type, self.head + event.payload[1:], event.id)
+
+    def message(self, kind: str, body: Any, position: int) -> Frame:
+        return self.packet(kind, encode(self.named | body), position)
 
 
 class EventStreamWire(Wire):
@@ -164,12 +202,18 @@ def deselected(selected: Subscription) -> tuple[str, Any]:
     return "workspace-deselected", selected.parameters["workspace"]
 
 
+def deselected_raw(selected: Subscription) -> tuple[str, Any]:
+    return "workspace-deselected", {}
+
+
 CORE_RAW = RawWire(page_discard, follows_workspaces=True)
 CORE_RAW_2026 = RawWire(page_discard, "_event_id", follows_workspaces=True)
 RECORDS_RAW = RawWire(page_discard)
 RECORDS_RAW_OFFSETS = RawWire(page_discard, "offset")
 CORE_SOCKETIO = SocketIOWire("/core", page_discard, wraps=True, follows_workspaces=True)
 CORE_SOCKETIO_RECOVERY = SocketIOWire("/core", page_discard, wraps=True, follows_workspaces=True, recovers=True)
+ITEMS_RAW = ItemsRawWire(deselected_raw)
+ITEMS_RAW_OFFSETS = ItemsRawWire(deselected_raw, "offset")
 ITEMS_SOCKETIO = SocketIOWire("/events", deselected)
 ITEMS_SOCKETIO_RECOVERY = SocketIOWire("/events", deselected, recovers=True)
 EVENT_STREAM = EventStreamWire(room_discard, chunked=True)

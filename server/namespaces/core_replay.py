@@ -23,6 +23,18 @@ BASELINE = -1
 class CoreReplay:
     """The replay of one socket; `holds` is true where it brought its own id."""
 
+    __slots__ = (
+        "_announced",
+        "_deadline",
+        "_told",
+        "entered",
+        "limit",
+        "relay",
+        "runner",
+        "subscriber",
+        "who",
+    )
+
     def __init__(
         self, relay: Relay, runner: Runner, subscriber: Subscriber, who: Credentials, limit: int, *, holds: bool
     ) -> None:
@@ -38,6 +50,12 @@ class CoreReplay:
         if holds:
             subscriber.behind = self.entered
             self._deadline = asyncio.get_running_loop().call_later(HOLD, self.refresh)
+
+    def heard_from_entry(self, page: Any) -> None:
+        """A page that is subscribed while events are held is heard from where the socket entered: the baseline is a
+        promise for all rooms, and what the client read of the page may be older than its subscription."""
+        if self.subscriber.behind is not None:
+            self.subscriber.rooms[page.room] = max(self.entered, page.began)
 
     def stop(self) -> None:
         """Ends waiting for a client that has gone or has asked."""

@@ -1,7 +1,6 @@
 """`/ws/core/`: the raw-JSON socket of the database API (contract database.md, b and f).
 
-Invariants: the upgrade is always accepted and the verdict is the first message; frames of one socket are handled
-one after the other; a malformed frame costs an error message, ten in a minute cost the connection, nothing else does.
+Invariant: the upgrade is always accepted and the verdict is the first message.
 A socket is *classic* until it brings its own `web_socket_id` or speaks of what only 2026 clients know: then it gets
 event ids, presence and refusals, and ends with its token, since its client recovers.
 """
@@ -9,12 +8,10 @@ event ids, presence and refusals, and ends with its token, since its client reco
 import asyncio
 import time
 import uuid
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from server.actions.item_workspaces import find_user
 from server.auth.actors import Credentials
@@ -26,9 +23,8 @@ from server.delivery.wire import CORE_RAW, CORE_RAW_2026
 from server.errors import CloseCode, Refused
 from server.namespaces.admission import Admission, Page, read_page
 from server.namespaces.core_replay import CoreReplay
+from server.namespaces.frames import read_frames
 
-MALFORMED = "ERROR_MALFORMED_FRAME"
-MALFORMED_LIMIT, MALFORMED_WINDOW = 10, 60.0  # frames, seconds
 REPLAYS = {"replay_enabled": True}
 OF_2026 = ("replay_events", "presence.focus", "refresh")
 
@@ -93,13 +89,14 @@ class CoreSocket:
 class Conversation:
     """What one client says, frame by frame. It begins in the turn of the event loop in which the socket entered."""
 
+    __slots__ = ("admission", "claims", "doors", "expiry", "link", "replay", "subscriber", "who")
+
     def __init__(self, doors: CoreDoors, subscriber: Subscriber, who: Credentials, link: RawLink) -> None:
         self.doors = doors
         self.admission = doors.admission
         self.subscriber = subscriber
         self.who = who.admitted() if who.claims is not None else who
         self.link = link
-        self.malformed: deque[float] = deque(maxlen=MALFORMED_LIMIT)
         self.claims = who.claims
         self.expiry: asyncio.TimerHandle | None = None
         relay, runner, limit = self.admission.relay, self.admission.runner, self.admission.replay_limit
@@ -113,14 +110,7 @@ class Conversation:
 
     async def run(self) -> None:
         """Reads frames until the connection ends."""
-        async for message in self.link.socket:
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                break
-            frame = parse(message)
-            if frame is None:
-                self.complain()
-            else:
-                await self.handle(frame)
+        await read_frames(self.link, self.subscriber, self.handle, texts=("page", "remove_page"))
 
     def stop(self) -> None:
         """Forgets the timers."""
@@ -165,6 +155,7 @@ class Conversation:
         if page is None or opened is None:
             self.refuse(name, page)
             return
+        self.replay.heard_from_entry(opened.subscriptions[0])
         named = {"page": page.name, "parameters": page.parameters}
         if opened.refresh:
             self.subscriber.tell("refresh", named | {"position": opened.position})
@@ -208,13 +199,6 @@ class Conversation:
         left = max(self.claims.expires_at - time.time(), 0)
         self.expiry = asyncio.get_running_loop().call_later(left, self.link.close, CloseCode.TOKEN, "token expired")
 
-    def complain(self) -> None:
-        """Answers a malformed frame; too many of them end the connection."""
-        self.malformed.append(time.monotonic())
-        self.subscriber.tell("error", {"error": MALFORMED})
-        if len(self.malformed) == MALFORMED_LIMIT and self.malformed[-1] - self.malformed[0] < MALFORMED_WINDOW:
-            self.link.close(CloseCode.MALFORMED, "malformed frames")
-
 
 def chosen_id(text: str) -> str:
     """The id that a client made for itself, empty where it is none."""
@@ -222,17 +206,3 @@ def chosen_id(text: str) -> str:
         return text if str(uuid.UUID(text)) == text.lower() else ""
     except ValueError:
         return ""
-
-
-def parse(message: Any) -> dict[str, Any] | None:
-    """The object of a text frame; None when it is malformed: not JSON, not an object, a page that is no text."""
-    if message.type is not WSMsgType.TEXT:
-        return None
-    try:
-        frame = orjson.loads(message.data)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(frame, dict):
-        return None
-    named = [frame[key] for key in ("page", "remove_page") if key in frame]
-    return frame if all(isinstance(name, str) for name in named) else None

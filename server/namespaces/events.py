@@ -1,21 +1,18 @@
-"""Namespace `/events`: the items of one selected workspace (contract items.md, Socket.IO).
-
-Invariant: a socket selects at most one workspace.
-"""
+"""Namespace `/events`: the items of one selected workspace (contract items.md, Socket.IO)."""
 
 import asyncio
 import time
-from functools import partial
 from typing import Any
 
-from server.actions.item_workspaces import SELECTED, find_selection, find_user
+from server.actions.item_workspaces import find_user
 from server.auth.actors import Credentials
 from server.delivery.entitlements import close
 from server.delivery.rooms import Client
-from server.delivery.socketio_server import UNAUTHORIZED, UNAVAILABLE
+from server.delivery.socketio_server import UNAVAILABLE
 from server.delivery.wire import ITEMS_SOCKETIO, ITEMS_SOCKETIO_RECOVERY
 from server.errors import CloseCode, Refused, Unavailable
 from server.namespaces.admission import Admission
+from server.namespaces.selection import deselect, select
 from server.namespaces.session_namespace import Doors, SessionNamespace
 
 
@@ -48,22 +45,14 @@ class EventsNamespace(SessionNamespace):
         """Replaces the selection; the answer names the position from which events follow. What is refused leaves the
         selection as it was."""
         subscriber, who = self.client(sid)
-        if isinstance(workspace, bool) or not isinstance(workspace, int | str):
-            return refusal("The workspace must be named by its id.")
         since = options.get("since") if isinstance(options, dict) else None
         try:
-            find = partial(find_selection, workspace_id=workspace)
-            opened = await self.admission.open(subscriber, who, find, since)
+            opened = await select(self.admission, subscriber, who, workspace, since)
         except Refused as error:
             return refusal(error.detail or error.kind.code)
         except Unavailable:
             return refusal(UNAVAILABLE)
-        if not self.is_here(subscriber):
-            return refusal(UNAUTHORIZED)
-        if opened.subscriptions[0].room not in subscriber.rooms:
-            self.registry.unsubscribe(subscriber, SELECTED)
-        self.admission.join(subscriber, SELECTED, opened)
-        if not await self.settle(subscriber):
+        if opened is None or not await self.settle(subscriber):
             return refusal(UNAVAILABLE)
         if opened.refresh:
             subscriber.tell("refresh", {"workspace": workspace, "position": opened.position})
@@ -74,7 +63,7 @@ class EventsNamespace(SessionNamespace):
     async def on_deselect_workspace(self, sid: str, *_: Any) -> dict[str, Any]:
         """Ends the selection; harmless when there is none."""
         subscriber, _who = self.client(sid)
-        self.registry.unsubscribe(subscriber, SELECTED)
+        deselect(self.admission, subscriber)
         if not await self.keep(subscriber):
             return refusal(UNAVAILABLE)
         return {"ok": True}

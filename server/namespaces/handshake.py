@@ -3,7 +3,8 @@ login of the items API sets, or the query."""
 
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs
+
+from aiohttp import hdrs, web
 
 from server.auth.origins import OriginRules
 
@@ -11,18 +12,17 @@ SCHEMES = ("jwt", "bearer")
 COOKIE = "access_token"
 
 
-def token_of(environ: dict[str, Any], auth: Any, origins: OriginRules) -> str:
+def token_of(request: web.Request, auth: Any, origins: OriginRules) -> str:
     """The access token of a connection; empty when there is none, or only a cookie that the page may not use."""
     token = auth.get("token") if isinstance(auth, dict) else None
     if isinstance(token, str) and bare(token):
         return bare(token)
-    if header := bare(environ.get("HTTP_AUTHORIZATION", "")):
+    if header := bare(request.headers.get(hdrs.AUTHORIZATION, "")):
         return header
-    if cookie := cookie_of(environ.get("HTTP_COOKIE", "")):
-        allowed = origins.may_use_cookie(environ.get("HTTP_ORIGIN"), environ.get("HTTP_HOST", ""))
+    if cookie := cookie_of(request.headers.get(hdrs.COOKIE, "")):
+        allowed = origins.may_use_cookie(request.headers.get(hdrs.ORIGIN), request.headers.get(hdrs.HOST, ""))
         return cookie if allowed else ""
-    query: str = environ.get("QUERY_STRING", "")
-    return parse_qs(query).get("token", [""])[0]
+    return request.query.get("token", "")
 
 
 def bare(text: str) -> str:

@@ -17,12 +17,13 @@ from server.actions.runner import Runner
 from server.auth.actors import Credentials
 from server.auth.origins import OriginRules
 from server.auth.tokens import Tokens
+from server.delivery.engineio_socket import EngineSocket
 from server.delivery.entitlements import close
 from server.delivery.relay import Relay
 from server.delivery.replay import meet, position_of
 from server.delivery.rooms import Client, Registry
 from server.delivery.sessions import Recovery, Sessions
-from server.delivery.socketio_server import SocketIOServer
+from server.delivery.socketio_server import SocketIOLink, SocketIOServer
 from server.delivery.subscribers import Session, Subscriber
 from server.delivery.wire import SocketIOWire
 from server.errors import CloseCode, Unavailable
@@ -63,9 +64,9 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     def entered(self, client: Client, who: Credentials) -> None:
         """Called when a client was let in."""
 
-    async def enter(self, eio_sid: str, environ: dict[str, Any], auth: Any) -> None:
+    async def enter(self, engine: EngineSocket, auth: Any) -> None:
         """Lets a client with a good token in (contract mirrors.md, items.md); raises Refused or Unavailable."""
-        who = Credentials(self.doors.tokens.read_access(token_of(environ, auth, self.doors.origins)))
+        who = Credentials(self.doors.tokens.read_access(token_of(engine.request, auth, self.doors.origins)))
         assert who.claims is not None
         rooms = await self.relay.admit(partial(self.find_rooms, who))
         position, user_id = self.relay.cursor, who.claims.user_id
@@ -74,17 +75,19 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
             isinstance(auth, dict) and (auth.get("recovery") is True or "pid" in auth)
         )
         if recovers:
-            await self.recover(eio_sid, who, auth, places, position)
+            await self.recover(engine, who, auth, places, position)
             return
-        subscriber = self.subscriber(eio_sid, self.doors.server.eio.generate_id(), user_id, self.wires[0])
-        client = self.doors.server.welcome(eio_sid, self.namespace, subscriber)
+        subscriber = self.subscriber(engine, self.doors.server.eio.generate_id(), user_id, self.wires[0])
+        client = self.doors.server.welcome(engine, self.namespace, subscriber)
         if client is not None:
             self.registry.add(subscriber)
             for room, start in places.items():
                 self.registry.join(subscriber, room, start)
             self.let_in(client, who)
 
-    async def recover(self, eio_sid: str, who: Credentials, auth: Any, places: dict[str, int], position: int) -> None:
+    async def recover(
+        self, engine: EngineSocket, who: Credentials, auth: Any, places: dict[str, int], position: int
+    ) -> None:
         """Lets a client in with its session, or with a new one where it cannot be recovered."""
         assert who.claims is not None
         server, user_id = self.doors.server, who.claims.user_id
@@ -95,9 +98,9 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if found is None:
             sid = server.eio.generate_id()
             found = await self.doors.sessions.begin(self.namespace, user_id, sid, places, position)
-        subscriber = self.subscriber(eio_sid, found.sid, user_id, self.wires[1])
+        subscriber = self.subscriber(engine, found.sid, user_id, self.wires[1])
         recovery = Recovery(self.relay, subscriber, found)
-        client = server.welcome(eio_sid, self.namespace, subscriber)
+        client = server.welcome(engine, self.namespace, subscriber)
         if client is None:
             return
         self.let_in(client, who)
@@ -112,9 +115,9 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if self.is_here(subscriber):
             self.recovered(subscriber)
 
-    def subscriber(self, eio_sid: str, sid: str, user_id: int, wire: SocketIOWire) -> Subscriber:
+    def subscriber(self, engine: EngineSocket, sid: str, user_id: int, wire: SocketIOWire) -> Subscriber:
         return Subscriber(
-            self.registry.progress, sid, user_id, wire, self.doors.server.link(sid, eio_sid, self.namespace)
+            self.registry.progress, sid, user_id, wire, SocketIOLink(self.doors.server, sid, engine, self.namespace)
         )
 
     def let_in(self, client: Client, who: Credentials) -> None:
@@ -160,7 +163,7 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """Forgets the session of a client that left of its own will."""
         session, server = client.subscriber.session, self.doors.server
         if session is not None and reason == server.reason.CLIENT_DISCONNECT:
-            server.spawn(self.end(session))
+            server.eio.spawn(self.end(session))
 
     async def end(self, session: Session) -> None:
         with contextlib.suppress(Unavailable):  # then it expires

@@ -12,7 +12,7 @@ from peewee import Database
 
 from server.store import log
 
-MAX_BYTES = 8 << 20  # payloads read at once, since they are held in memory as a whole; one alone may be larger
+MAX_BYTES = 1 << 20  # payloads read at once, since they are held in memory as a whole; one alone may be larger
 
 
 class History(NamedTuple):

@@ -106,6 +106,12 @@ class Audience:
         entitled = any(event.id in span for room in shared for span in self.spans[room])
         return entitled and event.id > self.history.start and not self.own(event)
 
+    def needs_membership(self, position: int) -> bool:
+        """Whether an event is told to members only: who was told it was one when it was read."""
+        event = self.log.by_id.get(position)
+        open_to_all = {interest.room for interest in self.history.interests if interest.workspace is None}
+        return event is not None and not event.rooms & open_to_all
+
     def within(self, span: Span, rooms: Iterable[str]) -> Iterator[int]:
         """Ids of what the client is entitled to hear of some rooms in a span."""
         for room in rooms:
@@ -173,17 +179,19 @@ def excused(audience: Audience) -> set[int]:
     ends = sorted(
         {span.until for spans in audience.spans.values() for span in spans if span.until <= audience.log.head}
     )
-    cursor = audience.history.start
+    cursor = left = audience.history.start
     away = False
     for entry in audience.history.entries:
         if isinstance(entry, Refreshed):
             free |= set(audience.within(Span(cursor, entry.position), audience.history.rooms))
         elif isinstance(entry, Connected):
+            left = left if away else cursor
             away = True
         elif isinstance(entry, Told) and entry.position is not None:
-            free |= missed_before_removal(audience, ends, cursor, entry.position) if away else set()
-            cursor, away = max(cursor, entry.position), False
-    return free | (missed_before_removal(audience, ends, cursor, audience.log.head) if away else set())
+            free |= missed_before_removal(audience, ends, left, entry.position) if away else set()
+            cursor = max(cursor, entry.position)
+            away = away and not audience.needs_membership(entry.position)
+    return free | (missed_before_removal(audience, ends, left, audience.log.head) if away else set())
 
 
 def missed_before_removal(audience: Audience, ends: Sequence[int], cursor: int, reached: int) -> set[int]:

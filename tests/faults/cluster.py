@@ -30,6 +30,7 @@ class Node:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.port = free_port()
         self.environ = dict(environ)
+        self.module = "server"  # or one that runs it in special circumstances
         self.armed = ""  # the fault points of the running process
         self.output: list[str] = []  # what earlier processes printed
         self._child: Child | None = None
@@ -48,7 +49,7 @@ class Node:
         """Starts it, for this once with these settings besides; returns when it listens."""
         environ = self.environ | {name: value for name, value in settings.items() if value}
         self.armed = environ.get("FAULT_POINTS", "")
-        self._child = await asyncio.to_thread(command, "serve", "--port", str(self.port), **environ)
+        self._child = await asyncio.to_thread(command, "serve", "--port", str(self.port), module=self.module, **environ)
         await asyncio.to_thread(listening_url, self._child)
 
     async def kill(self) -> None:
@@ -102,8 +103,9 @@ class Cluster:
     @property
     def kind(self) -> str:
         """How the report names it."""
-        database = "SQLite" if self.database_url.startswith("sqlite") else "PostgreSQL + Redis"
-        return f"{database}, {len(self.nodes)} node{'s' * (len(self.nodes) > 1)}"
+        database = "SQLite" if self.database_url.startswith("sqlite") else "PostgreSQL"
+        bell = " + Redis" if "REDIS_URL" in self.environ else ""
+        return f"{database}{bell}, {len(self.nodes)} node{'s' * (len(self.nodes) > 1)}"
 
     async def start(self) -> None:
         """Migrates the database and starts all nodes."""
@@ -115,6 +117,11 @@ class Cluster:
         """Returns once every node says that it is ready."""
         async with aiohttp.ClientSession() as http:
             await asyncio.gather(*(is_ready(http, url, patience) for url in self.urls))
+
+    async def says(self, **expected: bool) -> None:
+        """Returns once /readyz of every node says so of these checks: bell, database."""
+        async with aiohttp.ClientSession() as http:
+            await asyncio.gather(*(says(http, url, expected) for url in self.urls))
 
     async def stop(self) -> list[int]:
         """Ends all that run; their exit statuses."""
@@ -135,6 +142,19 @@ async def is_ready(http: aiohttp.ClientSession, url: str, patience: float) -> No
             answer = repr(error)
         await asyncio.sleep(TICK)
     raise TimeoutError(f"{url} is not ready: {answer}")
+
+
+async def says(http: aiohttp.ClientSession, url: str, expected: Mapping[str, bool]) -> None:
+    """Asks /readyz until it says what is expected, with the status that goes with it."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        async with http.get(url + "/readyz") as response:
+            answer = await response.json()
+        assert response.status == (200 if all(answer["checks"].values()) else 503), answer
+        if answer["checks"].items() >= expected.items():
+            return
+        await asyncio.sleep(TICK)
+    raise TimeoutError(f"{url} says {answer}, not {expected}")
 
 
 @asynccontextmanager

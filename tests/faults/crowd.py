@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.faults.access import Access
 from tests.faults.checker import Audience, Findings, check_client, due_across
 from tests.faults.clients.base import Client
 from tests.faults.clients.core_raw import CoreClassic, CoreRaw
-from tests.faults.clients.mirrors import EndpointClassic, EndpointSocket
+from tests.faults.clients.mirrors import EndpointClassic, EndpointSocket, ItemsRaw
 from tests.faults.clients.sessions import CoreSession, EventsSession
 from tests.faults.clients.streams import EventPages, EventStream
 from tests.faults.cluster import Cluster
@@ -26,10 +27,11 @@ from tests.support.app import Person
 
 PATIENCE = 30.0  # seconds until clients that should have caught up are given up
 TICK = 0.02  # seconds between two looks
+PACE = 0.01  # seconds between two writes of a writer, where many are wanted
 HALF_OPEN = 0.25  # of the lost connections: the server does not hear of their end
 CORE: tuple[type[Client], ...] = (CoreRaw, CoreRaw, CoreClassic, CoreSession)
 STREAMS: tuple[type[Client], ...] = (EventStream, EventPages)
-ITEMS: tuple[type[Client], ...] = (EventsSession, EventsSession)
+ITEMS: tuple[type[Client], ...] = (EventsSession, ItemsRaw)
 RECORDS: tuple[type[Client], ...] = (EndpointSocket, EndpointClassic)
 
 
@@ -57,9 +59,12 @@ class Crowd:
             for kind in RECORDS:
                 self.add(kind, who, stage.records(), start, path=stage.endpoint_path)
 
-    def add(self, kind: type[Client], who: Person, interests: Sequence[Interest], start: int, **more: Any) -> Client:
-        """A client of one style; it is not started."""
-        client = kind(str(len(self.clients)), self.access, self.stage.login(who), interests, start, **more)
+    def add(
+        self, kind: type[Client], who: Person, interests: Sequence[Interest], start: int, url: str = "", **more: Any
+    ) -> Client:
+        """A client of one style, of any node or of the one with this URL; it is not started."""
+        access = replace(self.access, urls=[url]) if url else self.access
+        client = kind(str(len(self.clients)), access, self.stage.login(who), interests, start, **more)
         self.clients.append(client)
         return client
 
@@ -107,9 +112,30 @@ class Crowd:
                 raise TimeoutError(f"{what}: not within {patience} s")
             await asyncio.sleep(TICK)
 
-    async def settle(self) -> None:
-        """Ends the writing and lets everybody catch up with the end of the log. Writers go on until clients without a
-        cursor are told something again, so that they too must be told everything from there to the end."""
+    @property
+    def written(self) -> int:
+        """Writes that were acknowledged so far."""
+        return sum(len(writer.acknowledged) for writer in self.writers)
+
+    @property
+    def refused(self) -> int:
+        """Writes that were answered 503 so far."""
+        return sum(writer.refused for writer in self.writers)
+
+    async def after_writes(self, count: int) -> None:
+        """Returns when so many more writes were acknowledged."""
+        enough = self.written + count
+        await self.until(lambda: self.written >= enough, f"{count} more writes", patience=PATIENCE + count / 10)
+
+    async def all_refused(self) -> None:
+        """Returns when each writer was answered 503 from now on."""
+        before = {writer: writer.refused for writer in self.writers}
+        await self.until(lambda: all(w.refused > before[w] for w in self.writers), "all writers are refused")
+
+    async def settle(self, patience: float = PATIENCE) -> None:
+        """Ends the writing and lets everybody catch up with the end of the log within `patience` seconds. Writers go on
+        until clients without a cursor are told something again, so that they too must be told everything from there to
+        the end."""
         await self.until(lambda: all(map(is_back, self.clients)), "all are back")
         for writer in self.writers:
             await writer.stop()
@@ -120,7 +146,7 @@ class Crowd:
             return [client for client, event in last.items() if not has_heard(client, event)]
 
         try:
-            await self.until(lambda: not late(), "all catch up")
+            await self.until(lambda: not late(), "all catch up", patience)
         except TimeoutError as error:
             error.add_note(f"late: {[client.history.client for client in late()]}")
             self.late = error
@@ -151,6 +177,11 @@ class Crowd:
             self.drops += client.abandon() if chance.random() < HALF_OPEN else client.drop()
 
 
+def connections(crowd: Crowd) -> dict[str, int]:
+    """How often each client has connected; those that ask for pages do it all the time."""
+    return {each.history.client: each.connections for each in crowd.clients if not isinstance(each, EventPages)}
+
+
 def is_back(client: Client) -> bool:
     """Whether the end of the log concerns a client: one with a cursor has joined, another one hears something."""
     return client.joined >= client.history.rooms and (client.continues or client.listening)
@@ -165,6 +196,18 @@ def last_due(audience: Audience) -> Committed | None:
     if audience.history.continues:
         return audience.log.by_id.get(max(due_across(audience), default=0))
     return next((event for event in reversed(audience.log.events) if audience.admits(event)), None)
+
+
+@asynccontextmanager
+async def crowd_at_work(
+    cluster: Cluster, chance: Random, *, rounds: int = 1, pace: float = 0.01
+) -> AsyncIterator[Crowd]:
+    """A crowd of `rounds` times ten clients that hear the five writers already."""
+    async with crowd_on(cluster, chance) as crowd:
+        crowd.add_clients(rounds)
+        crowd.add_writers(pace)
+        await crowd.begin()
+        yield crowd
 
 
 @asynccontextmanager

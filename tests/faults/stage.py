@@ -27,6 +27,18 @@ class Stage:
     endpoint: int
     endpoint_path: str
 
+    async def welcome(self, name: str) -> Person:
+        """One more member."""
+        person = await self.ann.server.sign_up(name)
+        await self.ann.invite(person, self.workspace)
+        return person
+
+    async def expel(self, who: Person) -> None:
+        """Ends a membership."""
+        members = await self.ann.ok("GET", f"/api/workspaces/users/workspace/{self.workspace}/")
+        (number,) = [member["id"] for member in members if member["user_id"] == who.id]
+        await self.ann.ok("DELETE", f"/api/workspaces/users/{number}/")
+
     def login(self, who: Person) -> Login:
         return Login(who.id, who.token)
 

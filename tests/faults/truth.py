@@ -109,3 +109,13 @@ def read_head(database_url: str) -> int:
         return int(db.execute_sql("SELECT coalesce(max(id), 0) FROM event").fetchone()[0])
     finally:
         db.close()
+
+
+def read_last(database_url: str, room: str) -> int:
+    """The last event of a room."""
+    db = open_database(database_url)
+    try:
+        sql = f"SELECT coalesce(max(event_id), 0) FROM event_room WHERE room = {db.param}"
+        return int(db.execute_sql(sql, (room,)).fetchone()[0])
+    finally:
+        db.close()

@@ -34,6 +34,7 @@ class Writer:
         self.acknowledged: list[Fact] = []
         self.things: list[str] = []
         self.uncertain = 0  # attempts whose answer was lost
+        self.refused = 0  # attempts answered 503
         self.attempts = 0
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -95,6 +96,8 @@ class Writer:
                     return mark, None
                 if status != 503:
                     raise AssertionError(f"{self.name}: {method} {path}: {status} {answer}")
+                uncertain = True  # the database may have gone while it committed
+                self.refused += 1
             except (aiohttp.ClientError, OSError, TimeoutError):
                 uncertain = True
                 self.uncertain += 1
@@ -107,6 +110,7 @@ class Writer:
         url = self.access.url() + path
         async with self.access.http.request(method, url, json=body, headers=self.headers, timeout=PATIENCE) as response:
             text = await response.read()
+            assert response.status != 503 or response.headers["Retry-After"], "whoever is to come back is told when"
             return response.status, await response.json() if text else {}
 
     def acknowledge(self, kind: str, about: Any, mark: str = "") -> None:

@@ -12,7 +12,7 @@ from server.app import STORE
 from server.delivery import relay
 from server.events import rooms
 from server.events.records import RecordChanged
-from server.namespaces import admission, endpoint_socket
+from server.namespaces import admission, endpoint_door
 from server.store import retention
 from server.store.transaction import Transaction
 from tests.support.app import RawSocket, Server
@@ -199,7 +199,7 @@ async def test_a_key_that_is_rotated_while_the_past_is_told(
     async def rotate() -> None:
         await endpoint.manage("POST", f"/api/projects/{endpoint.project['id']}/rotate-key/")
 
-    monkeypatch.setattr(endpoint_socket, "CHUNK", 50)
+    monkeypatch.setattr(endpoint_door, "CHUNK", 50)
     between_chunks(monkeypatch, rotate)
     socket = await endpoint.socket(since=position)
     await socket.until(lambda: socket.closed)
@@ -213,7 +213,7 @@ def tell_many(tx: Transaction, *, endpoint: int, count: int) -> None:
 
 async def test_no_gap_and_no_double_on_an_endpoint(endpoint: RunningEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "REMEMBERED", 64)
-    monkeypatch.setattr(endpoint_socket, "CHUNK", 50)
+    monkeypatch.setattr(endpoint_door, "CHUNK", 50)
     start, room = await endpoint.server.log_position(), endpoint.shown["id"]
     await endpoint.server.app[STORE].write(partial(tell_many, endpoint=room, count=1000))
 

@@ -14,11 +14,12 @@ SECRET = "a-secret-key-for-tests-that-is-long-enough"
 LISTENS = r"roomcast listens on (http://\S+)"
 
 
-def command(*arguments: str, cwd: Path | str = "/", **environ: str) -> Child:
-    """`python -m server …` with nothing in its environment but `environ` and a secret key."""
+def command(*arguments: str, cwd: Path | str = "/", module: str = "server", **environ: str) -> Child:
+    """`python -m server …`, or another module that runs it, with nothing in its environment but `environ` and a secret
+    key."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
     env = inherited | {"PYTHONPATH": str(ROOT), "SECRET_KEY": SECRET} | environ
-    return Child([sys.executable, "-m", "server", *arguments], env=env, cwd=cwd)
+    return Child([sys.executable, "-m", module, *arguments], env=env, cwd=cwd)
 
 
 def run(*arguments: str, status: int = 0, timeout: float = 60, **environ: str) -> str:

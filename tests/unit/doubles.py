@@ -4,7 +4,7 @@ from typing import Any
 
 from server.delivery.rooms import Registry
 from server.delivery.subscribers import Link, Subscriber
-from server.delivery.wire import CORE_RAW, Frame, Wire
+from server.delivery.wire import CORE_RAW, Frame, Wire, texts_of
 
 
 class MemoryLink(Link):
@@ -39,7 +39,7 @@ def subscriber(
 def payloads(who: Subscriber) -> list[Any]:
     """The texts of the raw frames that a connection got."""
     assert isinstance(who.link, MemoryLink)
-    return [unframe(frame) for frame in who.link.frames if isinstance(frame, bytes)]
+    return [text.encode() for text in texts_of(b"".join(who.link.frames))]
 
 
 def unframe(frame: bytes) -> bytes:

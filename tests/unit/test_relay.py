@@ -10,12 +10,14 @@ import pytest
 from server.delivery.relay import Relay
 from server.delivery.rooms import Registry
 from server.delivery.subscribers import Subscriber
+from server.delivery.wire import websocket_frame
 from server.events import rooms
 from server.events.control import AccessEnded, AccessGranted, SessionsEnded, TablesClosed
 from server.events.event import ControlEvent, Origin
 from server.events.subscription import Subscription
 from server.store.log import LoggedEvent, Recorded
 from server.store.migrate import migrate
+from server.store.retention import prune
 from server.store.transaction import Store, Transaction
 from tests.unit.doubles import MemoryLink, payloads, subscriber
 
@@ -61,6 +63,18 @@ async def test_events_are_delivered_in_order_and_once_however_they_come(relay: R
     for batch in ([1], [3], [2, 3], [1, 2], [5, 4]):
         relay.hear([said(number) for number in batch])
     assert payloads(who) == [b'{"n":%d}' % number for number in range(1, 6)]
+
+
+async def test_successive_events_for_the_same_sockets_are_written_at_once(relay: Relay) -> None:
+    here, there = listener(relay, "core:table:1", sid="here"), listener(relay, "core:table:2", sid="there")
+    relay.hear([said(1), said(2), said(3, "core:table:2"), said(4), control(5, TablesClosed(7, [])), said(6), said(7)])
+    assert isinstance(here.link, MemoryLink) and isinstance(there.link, MemoryLink)
+    assert here.link.frames == [b"".join(frame_of(n) for n in run) for run in ((1, 2), (4,), (6, 7))]
+    assert there.link.frames == [frame_of(3)]
+
+
+def frame_of(number: int) -> bytes:
+    return websocket_frame(b'{"n":%d}' % number)
 
 
 async def test_a_gap_is_filled_from_the_log(relay: Relay, store: Store) -> None:
@@ -165,3 +179,31 @@ async def test_admission_waits_until_the_relay_has_come_to_what_the_check_saw(re
 
     assert await asyncio.wait_for(relay.admit(check), PATIENCE) == "yes"
     assert relay.cursor == 1
+
+
+async def test_a_relay_whose_cursor_was_pruned_sends_its_sockets_away(relay: Relay, store: Store) -> None:
+    """The story: a process was frozen for longer than events are kept. Whom it let in may have been removed meanwhile,
+    and nothing says so any more: all must come back and be told that they missed something."""
+    who = listener(relay, "core:table:1")
+    store.on_commit = lambda events: None  # it hears nothing
+
+    def write(tx: Transaction) -> None:
+        tx.recorded += [Recorded("said", ("core:table:1",), b"{}", None)] * 5
+
+    await store.write(write)
+    await store.write(lambda tx: prune(tx, keep_events=2, keep_seconds=1e9))
+    relay.wake()
+    await asyncio.wait_for(relay.reached(5), PATIENCE)
+    assert isinstance(who.link, MemoryLink)
+    assert who.link.closed == (1012, "history is gone")
+    assert (payloads(who), relay.cursor, relay.last_control) == ([], 5, 5)
+    assert not relay.registry.subscribers
+
+
+async def test_what_was_delivered_last_is_remembered(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.delivery.relay.REMEMBERED", 3)
+    relay.hear([said(number) for number in range(1, 6)])
+    assert [event.id for event in relay.recent(2) or ()] == [3, 4, 5]
+    assert [event.id for event in relay.recent(4) or ()] == [5]
+    assert relay.recent(5) == []
+    assert relay.recent(1) is None

@@ -1,14 +1,15 @@
 """The registry, and the private hooks of python-socketio's client manager that it stands in for."""
 
 import random
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import socketio
 
 from server.delivery.rooms import Registry
-from server.delivery.socketio_server import Outbox, SocketIOServer
+from server.delivery.socketio_server import SocketIOLink, SocketIOServer
 from server.delivery.subscribers import Subscriber
+from server.delivery.wire import texts_of
 from server.events.event import Origin
 from server.store.log import LoggedEvent
 from tests.unit.doubles import subscriber
@@ -70,12 +71,37 @@ def test_the_two_indexes_mirror_each_other_through_any_sequence() -> None:
     assert not registry.subscribers
 
 
+class Engine:
+    """An Engine.IO connection that only remembers."""
+
+    link = None
+
+    def __init__(self, server: SocketIOServer, sid: str) -> None:
+        self.sid = sid
+        self.alive = True
+        self.written = b""
+        self.restarted = False
+        server.eio.sockets[sid] = self
+
+    def write(self, frames: bytes) -> bool:
+        self.written += frames
+        return self.alive
+
+    def restart(self) -> None:
+        self.restarted = True
+
+
+def client_of(server: SocketIOServer, engine: Any, sid: str, namespace: str = "/core") -> Subscriber:
+    link = SocketIOLink(server, sid, engine, namespace)
+    return Subscriber(server.manager.registry.progress, sid, 1, None, link)
+
+
 def connected(namespace: str = "/core") -> tuple[SocketIOServer, str]:
     """A server with one client of a namespace."""
     server = SocketIOServer(Registry(), send_buffer_limit=1 << 20, redis_url="", channel="")
-    server.eio.sockets["eio"] = SimpleNamespace(closing=False, closed=False, queue=Outbox())
-    who = Subscriber(server.manager.registry.progress, "sid", 1, None, server.link("sid", "eio", namespace))
-    assert server.welcome("eio", namespace, who) is not None
+    engine: Any = Engine(server, "eio")
+    who = client_of(server, engine, "sid", namespace)
+    assert server.welcome(engine, namespace, who) is not None
     server.manager.registry.add(who)
     return server, "sid"
 
@@ -83,7 +109,7 @@ def connected(namespace: str = "/core") -> tuple[SocketIOServer, str]:
 async def test_a_client_passes_through_the_states_that_python_socketio_asks_for() -> None:
     server, sid = connected()
     manager = server.manager
-    assert server.eio.sockets["eio"].queue.get_nowait().data == '0/core,{"sid":"sid"}'
+    assert texts_of(server.eio.sockets["eio"].written) == ['40/core,{"sid":"sid"}']
     assert manager.is_connected(sid, "/core")
     assert not manager.is_connected(sid, "/events")
     assert manager.sid_from_eio_sid("eio", "/core") == sid
@@ -125,8 +151,9 @@ async def test_raw_sockets_share_the_rooms_but_not_the_namespaces() -> None:
 
 async def test_a_client_that_died_meanwhile_is_not_entered() -> None:
     server, _ = connected()
-    ghost = Subscriber(server.manager.registry.progress, "ghost", 1, None, server.link("ghost", "gone", "/core"))
-    assert server.welcome("gone", "/core", ghost) is None
+    gone: Any = Engine(server, "gone")
+    gone.alive = False
+    assert server.welcome(gone, "/core", client_of(server, gone, "ghost")) is None
     assert list(server.manager.clients) == ["sid"]
 
 
@@ -134,15 +161,13 @@ async def test_a_client_that_comes_back_takes_its_place_over_and_the_late_end_of
     """The story: the old connection is half-open when the client is back under its sid; when it ends at last, its
     disconnect must not throw the new one out of its rooms."""
     server, sid = connected()
-    cut: list[str] = []
-    server.cut = cut.append  # type: ignore[method-assign]
-    server.eio.sockets["new"] = SimpleNamespace(closing=False, closed=False, queue=Outbox())
+    old, new = server.eio.sockets["eio"], Engine(server, "new")
     registry = server.manager.registry
-    back = Subscriber(registry.progress, sid, 1, None, server.link(sid, "new", "/core"))
-    assert server.welcome("new", "/core", back) is not None
+    back = client_of(server, new, sid)
+    assert server.welcome(new, "/core", back) is not None  # type: ignore[arg-type]
     registry.add(back)
     registry.join(back, "blue", 0)
-    assert cut == ["eio"]
+    assert old.restarted
     await server._handle_eio_disconnect("eio", "ping timeout")
     assert server.manager.clients[sid].subscriber is back
     assert registry.audience(event("blue")) == [back]

@@ -30,6 +30,10 @@ class Lost(Exception):
     """The connection is gone, or the server cannot serve just now; the next one may do."""
 
 
+class Refused(Lost):
+    """The server does not let the client into a room, or has put it out."""
+
+
 @dataclass(frozen=True)
 class Login:
     """Whose client it is."""
@@ -95,6 +99,14 @@ class Client:
         if connection is not None:
             sever(connection)
         return connection is not None
+
+    async def rest(self) -> None:
+        """Cuts the connection and opens no other one until it is started again."""
+        if self._life is not None and not self.failed:
+            self._life.cancel()
+            await asyncio.gather(self._life, *filter(None, [self._visit]), return_exceptions=True)
+            self._life = None
+        self.drop()
 
     def abandon(self) -> bool:
         """Leaves the connection half-open: nobody reads it any more, and the next one is opened at once."""
@@ -164,6 +176,13 @@ class Client:
                 self.history.entries.append(Joined(room, above, self.asked.get(room, 0)))
         self.joined.update(rooms)
         self.confirmed.update(rooms)
+
+    def lose(self) -> None:
+        """The client knows that it has to join its pages again; what it joins next is a new beginning."""
+        for interest in self.interests:
+            if not interest.follows:
+                self.joined.discard(interest.room)
+                self.asked.pop(interest.room, None)
 
     def refresh(self, position: int) -> None:
         """The server said that the past is gone; an application would now read everything again."""

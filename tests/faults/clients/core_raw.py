@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from tests.faults.clients.base import Client, Lost, messages
+from tests.faults.clients.base import Client, Refused, messages
 from tests.faults.history import Interest
 
 
@@ -44,7 +44,7 @@ class CoreRaw(Client):
                         last = self.cursor if self.based else -1
                         await socket.send_json({"type": "replay_events", "last_seen_id": last})
                 case "page_refused":
-                    raise Lost(message)  # the database may be away
+                    raise Refused(message)  # the database may be away
                 case "replay_events_result":
                     self.take_result(message)
                 case kind:

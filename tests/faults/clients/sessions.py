@@ -7,7 +7,7 @@ missed events first. Another one means that the past is gone.
 
 from typing import Any, ClassVar
 
-from tests.faults.clients.base import Client, Lost
+from tests.faults.clients.base import Client, Refused
 from tests.faults.clients.core_raw import page_of, pages
 from tests.faults.clients.engineio import ACK, EVENT, QUERY, Packet, SocketIO
 from tests.faults.history import Interest
@@ -84,7 +84,7 @@ class Session(Client):
         """A room was joined, and names the position from which its events follow."""
         (answer,) = packet.data
         if not answer["ok"]:
-            raise Lost(answer)
+            raise Refused(answer)
         position = answer["position"]
         if self.forgotten:
             self.forgotten = False

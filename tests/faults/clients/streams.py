@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 
-from tests.faults.clients.base import Client, Lost
+from tests.faults.clients.base import Client, Lost, Refused
 
 OPEN_END = aiohttp.ClientTimeout(total=None, sock_connect=5)
 
@@ -18,7 +18,10 @@ def public_name(room: str) -> str:
 
 
 class Stream(Client):
-    """Shared by both: the rooms and the token; what is above `start` is theirs from the beginning."""
+    """Shared by both: the rooms and the token; what is above `start` is theirs from the beginning. One that `returns`
+    asks again when it is refused."""
+
+    returns: ClassVar[bool] = False
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -33,8 +36,10 @@ class Stream(Client):
         self.connection = response
         if response.status >= 500:
             raise Lost(response.status)
-        assert response.status == 200, (response.status, await response.text())
         self.opened(response)
+        if response.status >= 400 and self.returns:
+            raise Refused(response.status)
+        assert response.status == 200, (response.status, await response.text())
         for room in self.history.rooms:
             self.ask_for(room)
         self.join(self.cursor, *self.history.rooms)

@@ -1,0 +1,155 @@
+"""Rounds that are interleaved over the servers, so that what disturbs the machine disturbs all alike."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+
+from bench.servers import Server
+
+S = TypeVar("S", bound=Server)
+T = TypeVar("T")
+ENOUGH = 7  # rounds below which nothing is decided
+CONTROL = 0.10  # how far from 1 the ratio of something to itself may lie
+QUIET = 0.15  # share of a core below which a server counts as idle
+WARM = 60_000  # deliveries before the first round: Node compiles, Python specialises
+
+Samples = dict[str, list[float]]
+
+
+@dataclass
+class Options:
+    """How much is measured."""
+
+    rounds: int = ENOUGH
+    subscribers: tuple[int, ...] = (1000, 5000)
+    seconds: float = 0.4  # of a round, about
+    connections: int = 5000  # that are idle, for their memory
+    minute: float = 60.0  # seconds of the endurance run
+    note: Callable[[str], None] = print
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a ratio, or a figure, is within its bound."""
+
+    what: str
+    value: float
+    bound: float
+    rounds: int
+    at_least: bool = False
+    control: float | None = None  # the ratio of the paired control, where there is one
+
+    @property
+    def word(self) -> str:
+        reached = self.value >= self.bound if self.at_least else self.value <= self.bound
+        steady = self.control is None or abs(self.control - 1) <= CONTROL
+        if self.rounds < ENOUGH or not steady:
+            return "not decided"
+        return "met" if reached else "**not met**"
+
+
+@dataclass
+class Report:
+    """A figure as it is printed: lines of Markdown, and what is held against a bound."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+def ratio(samples: Samples, one: str, other: str) -> float:
+    """The median of the pairs' ratios."""
+    return statistics.median(a / b for a, b in zip(samples[one], samples[other], strict=True))
+
+
+def spread(values: Sequence[float]) -> float:
+    """Half the distance between the quartiles, as a share of the median."""
+    if len(values) < 4:
+        return (max(values) - min(values)) / 2 / statistics.median(values)
+    low, middle, high = statistics.quantiles(values, n=4)
+    return (high - low) / 2 / middle
+
+
+def interleave(rounds: int, servers: Mapping[str, T], measure: Callable[[T], float]) -> Samples:
+    """Measures every server once a round, each round beginning with another one."""
+    names, samples = list(servers), {name: [] for name in servers}  # type: tuple[list[str], Samples]
+    for number in range(rounds):
+        start = number % len(names)
+        for name in names[start:] + names[:start]:
+            samples[name].append(measure(servers[name]))
+    return samples
+
+
+def settle(server: Server) -> None:
+    """Waits until the server has nothing to do."""
+    for _ in range(100):
+        before = server.cpu()
+        time.sleep(0.1)
+        if server.cpu() - before < 0.1 * QUIET:
+            return
+
+
+def cpu_per_delivery(server: Server, each: int, seconds: float) -> float:
+    """Microseconds of the server's CPU for each delivery of one round; `each` changes are published in a turn."""
+    wanted = seconds * 1e6 / server.weight
+    turns = max(1 if each > 1 else 2, round(wanted / server.load.connections / each))
+    before = server.cpu()
+    heard = server.load.round(turns, each)
+    used = server.cpu() - before
+    if not heard.whole:
+        raise RuntimeError(f"{server.child.name} lost or mixed up deliveries: {heard}")
+    server.client_costs.append(heard.own_cpu * 1e6 / heard.deliveries)
+    return used * 1e6 / heard.deliveries
+
+
+def warm_up(server: Server) -> None:
+    """Has the server do what will be measured until it is compiled."""
+    deliveries = WARM / max(1, server.weight / 10)
+    turns = max(1, round(deliveries / 11 / server.load.connections))
+    server.load.round(turns, 1)
+    server.load.round(turns, 10)
+    settle(server)
+
+
+class Lineup:
+    """Servers that are started once and kept, with their connections, for all figures that need them."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._servers: dict[str, Any] = {}
+
+    def get(self, name: str, make: Callable[[], S], subscribers: int) -> S:
+        """The server of this name with so many connections."""
+        if name not in self._servers:
+            self._servers[name] = self._stack.enter_context(make())
+        server: S = self._servers[name]
+        if server.load.connections > subscribers:
+            server.load.close()
+            settle(server)
+        if server.load.connections < subscribers:
+            server.fill(subscribers)
+            warm_up(server)
+        return server
+
+    def clear(self) -> None:
+        """Ends all servers: where time is measured, even the pings of idle ones on the same core would show."""
+        self._stack.close()
+        self._servers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Lines of a Markdown table."""
+    return [
+        "| " + " | ".join(header) + " |",
+        "|" + "---|" * len(header),
+        *("| " + " | ".join(map(str, row)) + " |" for row in rows),
+    ]

@@ -1,0 +1,195 @@
+"""Engine.IO over HTTP: who may open a connection, and which request belongs to which.
+
+Invariants: python-engineio's server is what python-socketio talks to; every request and every connection is ours, so
+none of its tasks, queues and transports are used. Private hooks of it are overridden or called;
+`tests/unit/test_engineio_server.py` pins them. A connection that ended is forgotten at once.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+import engineio
+from aiohttp import hdrs, web
+from engineio.packet import OPEN, Packet
+
+from server.delivery.engineio_socket import EngineSocket
+from server.delivery.pings import Pings
+from server.delivery.raw_sockets import RawLink, SocketLimits, accept
+
+logger = logging.getLogger(__name__)
+UNSUPPORTED = "The client is using an unsupported version of the Socket.IO or Engine.IO protocols"
+
+
+class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
+    """python-engineio's server, with transports of our own. Of its options these count: `ping_interval`,
+    `ping_timeout`, `max_http_buffer_size`, `transports`, and `cors_allowed_origins`, a list or `*`."""
+
+    def __init__(self, *args: Any, send_buffer_limit: int, **kwargs: Any) -> None:
+        super().__init__(*args, monitor_clients=False, **kwargs)
+        self.send_buffer_limit = send_buffer_limit
+        self.limits = SocketLimits(None, self.max_http_buffer_size + 1, send_buffer_limit)  # aiohttp refuses its limit
+        self.patience = self.ping_interval + self.ping_timeout
+        self.pings = Pings(self.ping_interval, self.ping_timeout)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
+        """Serves a path of an application."""
+        app.router.add_route("*", f"/{engineio_path.strip('/')}/", self.handle_request)
+
+    async def handle_request(self, request: web.Request) -> web.StreamResponse:
+        """Any request to the path of the server."""
+        origin = request.headers.get(hdrs.ORIGIN)
+        if not self.admits(origin):
+            return self.reply(request, 400, f"{origin} is not an accepted origin.")
+        if request.method == hdrs.METH_OPTIONS:
+            return self.reply(request, 200, "OK")
+        if reason := self.reason_to_refuse(request):
+            return self.reply(request, 400, reason)
+        if request.query["transport"] == "websocket":
+            return await self.serve_websocket(request)
+        return await self.serve_polling(request)
+
+    def admits(self, origin: str | None) -> bool:
+        """False for a page that may not connect; an empty list of origins leaves that to the browser."""
+        allowed = self.cors_allowed_origins
+        return origin is None or not allowed or allowed == "*" or origin in allowed
+
+    def reason_to_refuse(self, request: web.Request) -> str:
+        """Why a request is none of the protocol; empty when it is one."""
+        transport, sid = request.query.get("transport", ""), request.query.get("sid")
+        if transport not in self.transports:
+            return "Invalid transport"
+        if sid is None and request.query.get("EIO") != "4":
+            return UNSUPPORTED
+        if request.method != hdrs.METH_GET and (request.method != hdrs.METH_POST or transport == "websocket"):
+            return "Invalid method"
+        if transport == "websocket" and not web.WebSocketResponse().can_prepare(request).ok:
+            return "Invalid websocket upgrade"
+        if sid is None:
+            return "" if request.method == hdrs.METH_GET else "Invalid session"
+        return self.reason_to_end(sid, transport)
+
+    def reason_to_end(self, sid: str, transport: str) -> str:
+        """Why a connection does not take a request."""
+        socket: EngineSocket | None = self.sockets.get(sid)
+        if socket is None or self.pings.overdue(socket):
+            return "Invalid session"
+        if socket.upgraded:
+            return "Unexpected HTTP request"
+        return "Unexpected websocket upgrade" if transport == "websocket" and socket.upgrading else ""
+
+    # ---- transports
+
+    async def serve_polling(self, request: web.Request) -> web.StreamResponse:
+        """A poll, the first of a connection too, or what a client sends."""
+        sid = request.query.get("sid")
+        socket = EngineSocket(self, self.generate_id(), request) if sid is None else self.sockets[sid]
+        if request.method == hdrs.METH_POST:
+            status = await socket.post(request)
+            return self.reply(request, status, POSTED.get(status, "Bad request"))
+        if sid is None and not await self.begin(socket):
+            return self.reply(request, 401, "Unauthorized")
+        answer: web.StreamResponse | None = await socket.poll(request, self.cors(request))
+        return answer or self.reply(request, 400, "Another poll waits already")
+
+    async def serve_websocket(self, request: web.Request) -> web.StreamResponse:
+        """A connection that begins as a WebSocket, or the upgrade of one that polls; returns when it has ended."""
+        sid = request.query.get("sid")
+        socket: EngineSocket | None = self.sockets[sid] if sid is not None else None
+        if socket is not None:
+            socket.upgrading = True  # before anything is awaited, so that there is one upgrade at a time
+        try:
+            link = await accept(request, self.limits)
+            agreed = await socket.upgrade(link) if socket is not None else True
+        except ConnectionError:
+            return web.Response()  # nobody is there to read it
+        finally:
+            if socket is not None:
+                socket.upgrading = False
+        if agreed:
+            await self.converse(socket, link)
+        return link.socket
+
+    async def converse(self, socket: EngineSocket | None, link: RawLink) -> None:
+        """The life of a WebSocket: of this connection, else of a new one."""
+        if socket is None:
+            socket = EngineSocket(self, self.generate_id(), link.request, link)
+            await self.begin(socket)
+        await socket.read(link)
+
+    async def begin(self, socket: EngineSocket) -> bool:
+        """Enters a new connection, and greets it; False where the application does not want it."""
+        self.sockets[socket.sid] = socket
+        socket.put(
+            Packet(
+                OPEN,
+                {
+                    "sid": socket.sid,
+                    "upgrades": [] if socket.upgraded or "websocket" not in self.transports else ["websocket"],
+                    "pingTimeout": int(self.ping_timeout * 1000),
+                    "pingInterval": int(self.ping_interval * 1000),
+                    "maxPayload": self.max_http_buffer_size,
+                },
+            )
+        )
+        self.pings.begin(socket)
+        wanted = False
+        try:
+            wanted = await self.trigger("connect", socket.sid, {"aiohttp.request": socket.request}) is not False
+        finally:
+            if not wanted:
+                await socket.close(abort=True)
+        return wanted
+
+    # ---- answers
+
+    def reply(self, request: web.Request, status: int, text: str) -> web.Response:
+        """An answer that carries no packets; the reason of a refusal is JSON, as clients of python-engineio expect."""
+        body = text if status == 200 else json.dumps(text)
+        answer = web.Response(status=status, text=body, headers=self.cors(request))
+        if status == 413:
+            answer.force_close()  # nobody reads the rest of what is being sent
+        return answer
+
+    def cors(self, request: web.Request) -> dict[str, str]:
+        """What a page may read of an answer, and send."""
+        if not self.cors_allowed_origins:
+            return {}
+        headers: dict[str, str] = {hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS: "true"}
+        if (origin := request.headers.get(hdrs.ORIGIN)) is not None and self.admits(origin):
+            headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        if request.method == hdrs.METH_OPTIONS:
+            headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "OPTIONS, GET, POST"
+        if (wanted := request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS)) is not None:
+            headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = wanted
+        return headers
+
+    # ---- tasks and events
+
+    async def trigger(self, event: str, *arguments: Any) -> Any:
+        """Calls the handler of an event. What it raises is logged and costs nothing else, but refuses a connection."""
+        handler = self.handlers.get(event)
+        try:
+            return await handler(*arguments) if handler is not None else None
+        except Exception:
+            logger.exception("the handler of an Engine.IO %s failed", event)
+            return False
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Runs a coroutine on its own, keeping a reference until it ends."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Ends all connections, in the way after which clients come back, and waits for what was spawned."""
+        for socket in list(self.sockets.values()):
+            socket.restart()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.pings.stop()
+
+
+POSTED = {200: "ok", 413: "The request is too large"}

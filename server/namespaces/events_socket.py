@@ -1,0 +1,92 @@
+"""`/ws/events/`: the items of one selected workspace as raw JSON (contract mirrors.md).
+
+Invariants: the upgrade is always accepted and the verdict is the first message; the socket ends with its token.
+"""
+
+import asyncio
+import time
+import uuid
+from functools import partial
+
+from aiohttp import web
+
+from server.actions.item_workspaces import find_user
+from server.auth.actors import Credentials
+from server.auth.tokens import Tokens
+from server.delivery.entitlements import close
+from server.delivery.raw_sockets import RawLink, SocketLimits, accept, conversing
+from server.delivery.subscribers import Subscriber
+from server.delivery.wire import ITEMS_RAW, ITEMS_RAW_OFFSETS
+from server.errors import CloseCode, Refused, Unavailable
+from server.namespaces.admission import Admission
+from server.namespaces.frames import Sent, read_frames
+from server.namespaces.selection import deselect, select
+
+
+class EventsSocket:
+    """The handler of `/ws/events/`."""
+
+    def __init__(self, tokens: Tokens, admission: Admission, limits: SocketLimits) -> None:
+        self.tokens = tokens
+        self.admission = admission
+        self.registry = admission.registry
+        self.limits = limits
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        if not web.WebSocketResponse().can_prepare(request).ok:
+            raise web.HTTPNotFound
+        link = await accept(request, self.limits)
+        wire = ITEMS_RAW_OFFSETS if request.query.get("offsets") == "true" else ITEMS_RAW
+        subscriber = Subscriber(self.registry.progress, str(uuid.uuid4()), None, wire, link)
+        async with conversing(link, subscriber, self.registry):
+            await self.converse(subscriber, link, request.query.get("jwt_token", ""))
+        return link.socket
+
+    async def converse(self, subscriber: Subscriber, link: RawLink, token: str) -> None:
+        """Gives the verdict on the token; if it was good, serves the client until it goes or the token ends."""
+        try:
+            who = await self.authenticate(subscriber, token)
+        except Refused:
+            subscriber.tell("authentication", {"success": False, "web_socket_id": None})
+            link.close(CloseCode.TOKEN, "token refused")
+            return
+        subscriber.tell("authentication", {"success": True, "web_socket_id": subscriber.sid})
+        assert who.claims is not None
+        left = max(who.claims.expires_at - time.time(), 0)
+        loop = asyncio.get_running_loop()
+        expiry = loop.call_later(left, close, self.registry, subscriber, CloseCode.TOKEN, "token expired")
+        try:
+            await read_frames(link, subscriber, partial(self.handle, subscriber, who.admitted()))
+        finally:
+            expiry.cancel()
+
+    async def authenticate(self, subscriber: Subscriber, token: str) -> Credentials:
+        """Registers the socket of a user; it hears nothing yet. Raises Refused."""
+        who = Credentials(self.tokens.read_access(token))
+        await self.admission.relay.admit(lambda: self.admission.runner.look_at(who, find_user))
+        assert who.claims is not None
+        subscriber.user_id = who.claims.user_id
+        self.registry.add(subscriber)
+        return who
+
+    async def handle(self, subscriber: Subscriber, who: Credentials, frame: Sent) -> None:
+        """One frame may both deselect and select; deselecting comes first."""
+        if frame.get("deselect-workspace") is True:
+            deselect(self.admission, subscriber)
+            subscriber.tell("workspace-deselected", {})
+        if "select-workspace" in frame:
+            await self.select(subscriber, who, frame["select-workspace"], frame.get("since"))
+
+    async def select(self, subscriber: Subscriber, who: Credentials, workspace: object, since: object) -> None:
+        """Replaces the selection; the answer names the position from which events follow."""
+        named = {"workspace": workspace if isinstance(workspace, int | str) else None}
+        try:
+            opened = await select(self.admission, subscriber, who, workspace, since)
+        except (Refused, Unavailable):
+            subscriber.tell("workspace-refused", named)
+            return
+        if opened is None:
+            return
+        if opened.refresh:
+            subscriber.tell("refresh", named | {"position": opened.position})
+        subscriber.tell("workspace-selected", named | {"position": opened.position})
