@@ -17,7 +17,7 @@ from server.delivery.backlog import Backlog
 from server.delivery.rooms import Registry
 from server.delivery.subscribers import Link, Subscriber
 from server.delivery.turnstile import ENDINGS
-from server.delivery.wire import Frame, close_frame
+from server.delivery.wire import Frame
 from server.errors import CloseCode, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -56,11 +56,9 @@ class RawLink(Link, Backlog):
         return self.transport is not None and not self.transport.is_closing() and self._closing is None
 
     def cut(self) -> None:
-        """Ends a connection whose reader is too slow: 4408 after what it has not read, then a hard end."""
-        if not self.transport.is_closing():
-            self.transport.write(close_frame(CloseCode.TOO_SLOW, "too slow"))
-            self.transport.close()
-            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.transport.abort)
+        """Ends a connection whose reader is too slow: 4408 after what it has not read, then a hard end. Until then what
+        it sends is read on: the kernel resets a connection that is closed while pongs wait, and the rest is lost."""
+        self.close(CloseCode.TOO_SLOW, "too slow")
 
     def close(self, code: int, reason: str) -> None:
         """Ends with a close frame; a peer that does not read it is dropped. aiohttp would wait for it without end."""

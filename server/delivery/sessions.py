@@ -121,10 +121,11 @@ class Sessions:
             places = followed(state.rooms, user_id, state.position)
             # a chunk of one event: whether the past is there, and not too long
             past = read_history(tx.db, places, min(cursor, state.position), chunk=1, most=self.replay_limit)
-            if past is None or cursor > tx.position():
+            checked = tx.position()  # before the memberships are read: what begins later is told by the log
+            if past is None or cursor > checked:
                 return None
             allowed = stored.memberships(tx, user_id)
-            return Resumption(Session(pid, found.generation), found.sid, cursor, state, allowed, tx.position())
+            return Resumption(Session(pid, found.generation), found.sid, cursor, state, allowed, checked)
 
         return await self._write(run)
 
