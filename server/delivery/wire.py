@@ -15,7 +15,7 @@ from server.events.subscription import Subscription
 from server.store.log import LoggedEvent
 
 Frame: TypeAlias = bytes  # as they go to the transport, several joined at a time
-TEXT, BINARY, CLOSE = 0x81, 0x82, 0x88
+TEXT, BINARY = 0x81, 0x82
 RETRY = 2000  # milliseconds after which the client of a lost event stream comes back
 
 
@@ -63,12 +63,6 @@ def texts_of(frames: bytes) -> list[str]:
         start += head + size
         texts.append(frames[start - size : start].decode())
     return texts
-
-
-def close_frame(code: int, reason: str) -> bytes:
-    """A close frame; the reason is cut to the 123 bytes that fit."""
-    text = reason.encode()[:123].decode(errors="ignore").encode()
-    return websocket_frame(code.to_bytes(2, "big") + text, CLOSE)
 
 
 class RawWire(Wire):

@@ -136,7 +136,7 @@ async def overtake(crowd: Crowd, holder: psycopg.AsyncConnection[Any], mark: str
 
 async def until_somebody_waits(holder: psycopg.AsyncConnection[Any]) -> None:
     """Returns when a transaction waits for a lock of this connection."""
-    sql = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    sql = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
     async with asyncio.timeout(SOON):
         while not (await (await holder.execute(sql)).fetchone())[0]:  # type: ignore[index]
             await asyncio.sleep(0)

@@ -19,7 +19,6 @@ from server.delivery.wire import (
     RECORDS_RAW,
     RECORDS_RAW_OFFSETS,
     RecordsSocketIOWire,
-    close_frame,
     texts_of,
     websocket_frame,
 )
@@ -42,14 +41,6 @@ def test_a_frame_holds_its_payload_at_every_width_of_the_length(size: int) -> No
 @given(st.lists(st.text(max_size=200) | st.just("x" * 70_000), max_size=5))
 def test_joined_frames_are_taken_apart_again(texts: list[str]) -> None:
     assert texts_of(b"".join(websocket_frame(text.encode()) for text in texts)) == texts
-
-
-def test_a_close_frame_cuts_its_reason_between_characters() -> None:
-    frame = close_frame(4408, "ä" * 100)
-    assert frame[0] == 0x88
-    assert frame[1] == len(frame) - 2 <= 125
-    assert unframe(frame)[:2] == (4408).to_bytes(2, "big")
-    assert unframe(frame)[2:].decode() == "ä" * 61
 
 
 def test_every_wire_wraps_the_same_payload() -> None:
