@@ -76,7 +76,7 @@ def modern(token: str, table: int, sid: str) -> tuple[str, str, Steps]:
 
 
 def socketio(token: str, table: int, sid: str) -> tuple[str, str, Steps]:
-    connect = frame("40/core," + json.dumps({"token": token, "recovery": True}))
+    connect = frame("40/core," + json.dumps({"token": token}))  # a user has 200 sessions at most
     page = frame("42/core,1" + json.dumps(["page", {"page": "table", "table_id": table}]))
     path = "/socket.io/?EIO=4&transport=websocket"
     return path, UPGRADE, [(b'"pingInterval"', connect), (b"40/core,", page), (b"43/core,1", b"")]
