@@ -99,7 +99,7 @@ def discard(index: dict[Any, dict[Subscriber, None]], key: Any, subscriber: Subs
 class Client:
     """A Socket.IO connection to one namespace: what python-socketio asks about it, and who it is."""
 
-    __slots__ = ("connected", "credentials", "eio_sid", "expiry", "namespace", "resuming", "subscriber")
+    __slots__ = ("connected", "credentials", "eio_sid", "expiry", "namespace", "resume", "resuming", "subscriber")
 
     def __init__(self, eio_sid: str, namespace: str, subscriber: Subscriber) -> None:
         self.eio_sid = eio_sid
@@ -108,6 +108,7 @@ class Client:
         self.connected = True  # False while it is being disconnected
         self.credentials: Credentials | None = None
         self.expiry: asyncio.TimerHandle | None = None
+        self.resume: asyncio.Handle | None = None  # lets it be live after an acknowledgement
         self.resuming: asyncio.Event | None = None  # set when the client has been told what it missed
 
 

@@ -10,6 +10,7 @@ Invariants:
 """
 
 import asyncio
+import logging
 import math
 import secrets
 from collections import deque
@@ -36,6 +37,7 @@ from server.store.history import History, read_history
 from server.store.log import LoggedEvent
 from server.store.transaction import Store, Transaction
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 GATHER = 0.005  # seconds in which changes of sessions are gathered into one transaction
 MOST_AT_ONCE = 200  # changes in one transaction
@@ -53,8 +55,10 @@ class State:
 
     @classmethod
     def of(cls, who: Subscriber) -> "State":
-        """The state of a connection that has met the relay."""
-        return cls(who.position, dict(who.rooms), dict(who.subscriptions), list(who.ended or ()))
+        """The state of a connection that has met the relay. A page that stays listed in another spelling, though its
+        room was left, is heard no more and not kept."""
+        heard = {key: one for key, one in who.subscriptions.items() if one.room in who.rooms}
+        return cls(who.position, dict(who.rooms), heard, list(who.ended or ()))
 
     @classmethod
     def load(cls, kept: dict[str, Any]) -> "State":
@@ -123,6 +127,7 @@ class Sessions:
             past = read_history(tx.db, places, min(cursor, state.position), chunk=1, most=self.replay_limit)
             checked = tx.position()  # before the memberships are read: what begins later is told by the log
             if past is None or cursor > checked:
+                stored.end(tx, pid, found.generation)
                 return None
             allowed = stored.memberships(tx, user_id)
             return Resumption(Session(pid, found.generation), found.sid, cursor, state, allowed, checked)
@@ -153,7 +158,7 @@ class Sessions:
             await asyncio.sleep(GATHER)
             batch, self._wanted = self._wanted[:MOST_AT_ONCE], self._wanted[MOST_AT_ONCE:]
             try:
-                results = await self.store.write(lambda tx, batch=batch: [change(tx) for change, _ in batch])  # type: ignore[misc]
+                results = await self.store.write(make_all, [change for change, _ in batch])
             except Exception as error:
                 for _, done in batch:
                     if not done.done():
@@ -167,12 +172,19 @@ class Sessions:
         """Keeps sessions whose connection stands, and what the log needs to recover them, young."""
         while True:
             await asyncio.sleep(self.lifetime / 4)
-            try:
-                for who in [who for who in self.registry.subscribers if who.session is not None]:
+            for who in [who for who in self.registry.subscribers if who.session is not None]:
+                try:
                     if who in self.registry.subscribers and who.behind is None:
                         await self.keep(who)
-            except Unavailable:
-                continue
+                except Unavailable:
+                    break  # it is tried again long before the sessions expire
+                except Exception:
+                    logger.exception("a session could not be kept")
+
+
+def make_all(tx: Transaction, changes: list[Callable[[Transaction], Any]]) -> list[Any]:
+    """Makes changes of sessions, one after the other."""
+    return [change(tx) for change in changes]
 
 
 def followed(places: dict[str, int], user_id: int, position: int) -> dict[str, int]:

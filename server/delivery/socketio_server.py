@@ -185,17 +185,6 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         if client is not None:
             self.leave(client, reason or self.reason.CLIENT_DISCONNECT)
 
-    def link(self, sid: str, eio_sid: str, namespace: str) -> SocketIOLink | None:
-        """The way to a client; None where its connection has ended."""
-        engine = self.eio.sockets.get(eio_sid)
-        return SocketIOLink(self, sid, engine, namespace) if engine is not None else None
-
-    def write(self, eio_sid: str, text: str) -> None:
-        """Sends a packet of Socket.IO to a connection, if it still stands."""
-        engine = self.eio.sockets.get(eio_sid)
-        if engine is not None:
-            engine.write(websocket_frame(f"4{text}".encode()))
-
     async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
         """Takes an event of a client, but none with a name that the protocol keeps for itself: those would reach the
         handlers of connections with whatever arguments the client likes."""
@@ -204,11 +193,6 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
             if client is not None and client.resuming is not None:
                 await client.resuming.wait()
             await super()._handle_event(eio_sid, namespace, id, data)
-
-    def subscriber_of(self, sid: str) -> Subscriber:
-        """The registry's entry of a connected client."""
-        found: Subscriber = self.manager.clients[sid].subscriber
-        return found
 
     async def stop(self) -> None:
         """Ends all connections and background tasks."""

@@ -64,11 +64,6 @@ def workspace_of(room: str) -> int | None:
     return int(number) if kind in ("core:workspace", "items:workspace") else None
 
 
-def dialect(room: str) -> str:
-    """The dialect of a room: core, items, ce or control."""
-    return room.partition(":")[0]
-
-
 def table_of(room: str) -> int | None:
     """The table whose page a room belongs to; None for any other name."""
     number = room.removeprefix("core:table:")

@@ -51,7 +51,7 @@ class CoreNamespace(SessionNamespace):
         subscriber.tell("page_add", named)
         if opened.refresh:
             subscriber.tell("refresh", named | {"position": opened.position})
-        self.resume(subscriber)
+        self.resume_soon(subscriber)
         if subscriber.session is not None:
             self.presence.enter(subscriber, opened.subscriptions[0].room)
         answer = {"ok": True} | named | {"position": opened.position}

@@ -56,7 +56,7 @@ class EventsNamespace(SessionNamespace):
             return refusal(UNAVAILABLE)
         if opened.refresh:
             subscriber.tell("refresh", {"workspace": workspace, "position": opened.position})
-        self.resume(subscriber)
+        self.resume_soon(subscriber)
         answer = {"ok": True, "workspace": workspace, "position": opened.position}
         return answer | {"refresh": True} if opened.refresh else answer
 

@@ -7,6 +7,7 @@ a connection that recovers is durable before it is acknowledged; nothing that a 
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,6 +29,8 @@ from server.delivery.subscribers import Session, Subscriber
 from server.delivery.wire import SocketIOWire
 from server.errors import CloseCode, Unavailable
 from server.namespaces.handshake import token_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,10 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         client.resuming = asyncio.Event()
         try:
             await recovery.run(lambda: server.manager.clients.get(subscriber.sid) is client)
-        except Unavailable:
-            subscriber.link.close(CloseCode.RESTART, "unavailable")
+        except Exception as error:  # the client is welcome already: it must not stay and hear nothing
+            if not isinstance(error, Unavailable):
+                logger.exception("a session could not be recovered")
+            subscriber.link.close(CloseCode.RESTART, "not recovered")
         finally:
             client.resuming.set()
             client.resuming = None
@@ -149,13 +154,26 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
 
     async def settle(self, subscriber: Subscriber) -> bool:
         """As `keep`, for a connection that has just joined something: it hears nothing more until the caller has said
-        so and lets it `resume`."""
-        if subscriber.session is not None and subscriber.behind is None:
+        so and lets it `resume_soon`."""
+        if subscriber.session is not None:
+            self.resume(subscriber)  # what the last settling left for later
             subscriber.behind = self.relay.cursor
         return await self.keep(subscriber)
 
+    def resume_soon(self, subscriber: Subscriber) -> None:
+        """Lets a connection that settled hear what was told meanwhile, after the acknowledgement, which is written in
+        this turn of the event loop when the handler returns: it names the position from which events follow."""
+        client = self.doors.server.manager.clients.get(subscriber.sid)
+        if subscriber.session is not None and client is not None and client.subscriber is subscriber:
+            client.resume = asyncio.get_running_loop().call_soon(self.resume, subscriber)
+
     def resume(self, subscriber: Subscriber) -> None:
-        """Lets a connection that settled hear what was told meanwhile."""
+        """Lets a connection that settled be live, if it is not."""
+        client = self.doors.server.manager.clients.get(subscriber.sid)
+        if client is None or client.resume is None or client.subscriber is not subscriber:
+            return
+        client.resume.cancel()
+        client.resume = None
         if not meet(self.relay, subscriber):
             close(self.registry, subscriber, CloseCode.RESTART, "history is gone")
 

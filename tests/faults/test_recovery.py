@@ -304,6 +304,57 @@ async def test_presence_between_two_events_does_not_turn_the_offset_back(server:
         assert [name for name, _ in client.events].count("rows_created") == 3
 
 
+async def test_the_acknowledgement_comes_before_what_follows_it(
+    server: Server, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something happens while the selection is made durable: it is told after the answer that names the position."""
+    kept = server.app[SESSIONS].keep
+
+    async def keep(who: Any) -> bool:
+        await board.item("meanwhile")
+        await server.app[RELAY].reached(await server.log_position())
+        return await kept(who)
+
+    async with session_client(server.url, "/events", board.ann.token) as client:
+        monkeypatch.setattr(server.app[SESSIONS], "keep", keep)
+        before = await server.log_position()
+        assert (await client.call("select-workspace", board.uuid))["position"] == before
+        await client.until(2)
+        assert client.came == ["ack", "item-updated", "column-patched"]
+
+
+async def test_a_page_in_two_spellings_of_which_one_was_left(server: Server, board: Board) -> None:
+    """Its room was left, yet the other spelling stays listed: the session must not trip over that."""
+    table = await board.ann.table(await board.ann.database(board.workspace))
+    async with session_client(server.url, "/core", board.ann.token) as client:
+        for spelling in (table, str(table)):
+            assert (await client.call("page", {"page": "table", "table_id": spelling}))["ok"]
+        assert (await client.call("remove_page", {"page": "table", "table_id": table}))["ok"]
+        await client.drop()
+        await client.connect()
+        assert client.recovered
+        client.events.clear()
+        await board.ann.ok("POST", f"/api/database/rows/table/{table}/", {})
+        await board.ann.workspace("Marker")
+        assert [name for name, _ in await client.until(1)] == ["group_created"]
+
+
+async def test_a_recovery_that_fails_ends_the_connection(
+    server: Server, client: SessionClient, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client is welcome before it is told what it missed: it must not stay, hear nothing and not know."""
+    await client.drop()
+    item = await board.item("missed")
+    with monkeypatch.context() as fault:
+        fault.setattr("server.delivery.sessions.Recovery.meet", lambda *_: 1 / 0)
+        await client.connect()
+        await asyncio.wait_for(client.ended.wait(), PATIENCE)
+    assert not server.app[SOCKETIO].manager.clients
+    await client.connect()
+    assert client.recovered
+    await told(client, board, item)
+
+
 async def until_named(client: SessionClient, name: str, count: int) -> None:
     """Waits for so many events of a name."""
     while [seen for seen, _ in client.events].count(name) < count:

@@ -32,6 +32,7 @@ class SessionClient:
         self.offset: str | None = None
         self.recovered = False
         self.events: list[Event] = []
+        self.came: list[str] = []  # names of events, and `ack`, in the order in which they came
         self.ended = asyncio.Event()
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._asked = 0
@@ -68,10 +69,12 @@ class SessionClient:
                 name, *arguments = json.loads(text.partition(",")[2])
                 if self.pid and isinstance(arguments[-1], str):
                     self.offset = arguments.pop()
+                self.came.append(name)
                 async with self._changed:
                     self.events.append((name, arguments))
                     self._changed.notify_all()
             elif text.startswith("43"):
+                self.came.append("ack")
                 number, _, _ = text.partition(",")[2].partition("[")
                 self._answers.pop(int(number)).set_result(json.loads(text[text.index("[") :])[0])
         self.ended.set()
