@@ -20,11 +20,12 @@ run: $(VENV)/.installed ## install what is needed and serve on http://127.0.0.1:
 test: $(VENV)/.installed-dev ## run all tests, with servers of their own (ARGS="tests/unit -k layering")
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.installed-dev ## lint, format, types and layering, changing nothing
+check: $(VENV)/.installed-dev ## lint, format, types, layering and known holes, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/python -m pytest tests/unit/test_layering.py
+	@$(BIN)/python .ci/audit.py requirements.lock
 
 fix: $(VENV)/.installed-dev ## format, and repair what the linter can
 	$(BIN)/ruff check --fix .
@@ -51,16 +52,17 @@ lock: ## pin the newest versions that pyproject.toml allows (needs uv)
 	$(UV) pip compile $(LOCK_OPTIONS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## remove everything that make made (data stay)
-	rm -rf $(VENV) tests/js/node_modules bench/peers/node_modules bench/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) server/delivery/_sending* tests/js/node_modules bench/peers/node_modules bench/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One answer for every system and Python >= 3.11; the header must not name this machine.
 LOCK_OPTIONS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 # The stamps come last: an install that failed halfway is done again.
-$(VENV)/.installed: requirements.lock | $(VENV)/.made
+$(VENV)/.installed: requirements.lock server/delivery/sending.c | $(VENV)/.made
 	@echo "installing requirements.lock into $(VENV)"
 	@$(PIP_INSTALL) -r requirements.lock
+	@$(BIN)/python -m server.delivery.sending || true
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed

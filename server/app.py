@@ -15,13 +15,14 @@ from server.auth.origins import OriginRules
 from server.auth.passwords import Passwords
 from server.auth.tokens import Tokens
 from server.delivery.bell import Bell, RedisBell
+from server.delivery.outlet import Outlet
 from server.delivery.presence import Presence
-from server.delivery.raw_sockets import SocketLimits
 from server.delivery.redis_channels import RedisChannels
 from server.delivery.relay import Relay
 from server.delivery.rooms import Registry
 from server.delivery.sessions import Sessions
 from server.delivery.socketio_server import SocketIOServer
+from server.delivery.websocket import WebSocketServer
 from server.errors import CloseCode
 from server.namespaces.admission import Admission
 from server.namespaces.ce import RecordsNamespace
@@ -38,7 +39,7 @@ from server.rest.access_log import access_log, mark_answer
 from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, TOKENS, Readiness, RestOptions
 from server.rest.events import EVENT_STREAM
 from server.rest.failures import render_failures
-from server.rest.middlewares import ORIGINS, cross_origin, negotiate
+from server.rest.middlewares import ORIGINS, cross_origin, negotiate, refuse_oddities
 from server.rest.records import ENDPOINT_SOCKET
 from server.settings import Settings
 from server.store.database import database_name
@@ -61,6 +62,7 @@ class Tools(NamedTuple):
 
 SETTINGS = web.AppKey("settings", Settings)
 REGISTRY = web.AppKey("registry", Registry)
+OUTLET = web.AppKey("outlet", Outlet)
 RELAY = web.AppKey("relay", Relay)
 BELL = web.AppKey("bell", Bell)
 SESSIONS = web.AppKey("sessions", Sessions)
@@ -68,6 +70,7 @@ PRESENCE = web.AppKey("presence", Presence)
 STORE = web.AppKey("store", Store)
 TOOLS = web.AppKey("tools", Tools)
 SOCKETIO = web.AppKey("socketio", SocketIOServer)
+WEBSOCKETS = web.AppKey("websockets", WebSocketServer)
 PRESENCE_BACKLOG = 2048  # messages: a table's worth of people who come at once
 CLOSING_TURN = 0.05  # seconds: shorter turns would cost more than they spread
 
@@ -76,7 +79,8 @@ def create_app(settings: Settings) -> web.Application:
     """The whole server as one aiohttp application; the database must be migrated."""
     faults.arm(settings.fault_points)
     app = web.Application(
-        middlewares=[access_log, cross_origin, render_failures, negotiate], client_max_size=settings.max_body_size
+        middlewares=[access_log, cross_origin, render_failures, refuse_oddities, negotiate],
+        client_max_size=settings.max_body_size,
     )
     app.on_response_prepare.append(mark_answer)
     app[SETTINGS] = settings
@@ -96,7 +100,8 @@ def wire_state(app: web.Application, settings: Settings) -> None:
     tools = app[TOOLS] = open_tools(settings)
     store = tools.store
     registry = Registry()
-    relay = Relay(store, registry, settings.poll_interval)
+    outlet = app[OUTLET] = Outlet()
+    relay = Relay(store, registry, outlet, settings.poll_interval)
     bell = open_bell(settings, relay)
     store.on_commit = bell.ring
     app[STORE], app[REGISTRY], app[RELAY], app[BELL] = store, registry, relay, bell
@@ -145,10 +150,15 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
     allowed: list[str] = app[ORIGINS]
     origins = OriginRules(settings.public_url, frozenset(allowed))
     admission = Admission(runner, relay, registry, settings.max_pages, settings.replay_limit)
-    limits = SocketLimits(settings.heartbeat, settings.max_frame_size, settings.send_buffer_limit)
+    websockets = WebSocketServer(
+        app[OUTLET],
+        heartbeat=settings.heartbeat,
+        max_frame_size=settings.max_frame_size,
+        send_buffer_limit=settings.send_buffer_limit,
+    )
     server = SocketIOServer(
         registry,
-        send_buffer_limit=settings.send_buffer_limit,
+        websockets=websockets,
         redis_url=settings.redis_url,
         channel=channel(settings, "socketio"),
         cors_allowed_origins="*" if "*" in allowed else allowed,
@@ -156,7 +166,6 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
         ping_interval=settings.ping_interval,
         ping_timeout=settings.ping_timeout,
         connect_timeout=settings.connect_timeout,
-        max_http_buffer_size=settings.max_frame_size,
         async_handlers=False,  # the frames of one client are handled in the order in which they came
     )
     sessions = Sessions(app[STORE], registry, lifetime=settings.session_lifetime, replay_limit=settings.replay_limit)
@@ -166,11 +175,11 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
     endpoint_door = EndpointDoor(relay, registry, runner, settings.replay_limit)
     server.register_namespace(RecordsNamespace(server, registry, endpoint_door, settings.max_pages))
     server.attach(app)
-    app[SOCKETIO], app[SESSIONS] = server, sessions
-    app[ENDPOINT_SOCKET] = EndpointSocket(endpoint_door, limits).serve
+    app[SOCKETIO], app[SESSIONS], app[WEBSOCKETS] = server, sessions, websockets
+    app[ENDPOINT_SOCKET] = EndpointSocket(endpoint_door, websockets).serve
     app[EVENT_STREAM] = EventStream(admission, settings.send_buffer_limit, settings.stream_heartbeat).serve
-    app.router.add_get("/ws/events/", EventsSocket(app[TOKENS], admission, limits).serve)
-    app.router.add_get("/ws/core/", CoreSocket(CoreDoors(app[TOKENS], admission, presence, limits)).serve)
+    app.router.add_get("/ws/events/", EventsSocket(app[TOKENS], admission, websockets).serve)
+    app.router.add_get("/ws/core/", CoreSocket(CoreDoors(app[TOKENS], admission, presence, websockets)).serve)
 
 
 def may_poll(settings: Settings) -> bool:
@@ -186,6 +195,7 @@ async def run_delivery(app: web.Application) -> AsyncIterator[None]:
     await app[SESSIONS].start()
     yield
     await app[SOCKETIO].stop()
+    await app[WEBSOCKETS].stop()
     await app[SESSIONS].stop()
     await app[PRESENCE].stop()
     await app[BELL].stop()
@@ -230,7 +240,8 @@ async def close_at_once(app: web.Application) -> None:
 
 
 async def drain(app: web.Application, timeout: float) -> None:
-    """Before the end: turns readiness off, closes all sockets, waits until no request runs; at most `timeout` seconds.
+    """Before the end: turns readiness off, closes all sockets, waits until they have gone and no request runs; at most
+    `timeout` seconds.
 
     aiohttp's own shutdown lets running requests finish too, but from its beginning on it drops what clients send, so
     a body that is still on its way would never arrive."""
@@ -243,3 +254,4 @@ async def drain(app: web.Application, timeout: float) -> None:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(CLOSING_TURN):
                         await app[READINESS].idle()
+            await app[WEBSOCKETS].idle()

@@ -153,6 +153,9 @@ class CloseCode(IntEnum):
     """Close codes of sockets: when each is sent, and whether the client should come back."""
 
     GOODBYE = 1000  # contract: refused token, forced disconnect, ended endpoint; do not come back as you are
+    PROTOCOL = 1002  # what came is not WebSocket (RFC 6455, 7.4.1, as the next two); repair the client
+    NOT_TEXT = 1007  # a text frame that is not UTF-8
+    TOO_BIG = 1009  # a message above the limit
     MALFORMED = 1008  # ten malformed frames within a minute; repair the client
     RESTART = 1012  # the server restarts or moves; come back
     ENDPOINT_REFUSED = 4000  # records: name, key, origin, access or token refused; the reason says which

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import unquote_plus
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that the running task serves; empty outside of one."""
 
@@ -124,6 +126,16 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class NoHTTP(logging.Filter):
+    """What is no HTTP is its sender's error: one line without a stack, lest anybody fill the disk with them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        return True
+
+
 def configure(log_format: str = "auto", level: str = "INFO", stream: TextIO | None = None) -> None:
     """Sends all logs of the process to one stream (stderr), as `console` or `json`; `auto`: console on a terminal."""
     stream = stream or sys.stderr
@@ -138,6 +150,7 @@ def configure(log_format: str = "auto", level: str = "INFO", stream: TextIO | No
         logger = logging.getLogger(name)
         logger.handlers = []
         logger.setLevel({"DEBUG": "INFO", "ERROR": "ERROR"}.get(level, "WARNING"))
+    logging.getLogger("aiohttp.server").filters = [NoHTTP()]
     logging.captureWarnings(True)
     sys.excepthook = log_uncaught
 

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 from engineio.packet import PING, PONG, UPGRADE
 
-from server.delivery.raw_sockets import RawLink
+from server.delivery.websocket import WebSocket
 from server.delivery.wire import websocket_frame
 
 PROBE_TIMEOUT = 10.0  # seconds a client has for it
 ANSWER = websocket_frame(f"{PONG}probe".encode())
 
 
-async def agree(link: RawLink, probed: Callable[[], None]) -> bool:
+async def agree(link: WebSocket, probed: Callable[[], None]) -> bool:
     """Answers the probe, calls `probed`, and waits for the word to take over; False where the client says something
     else, or nothing."""
     try:
@@ -26,6 +26,6 @@ async def agree(link: RawLink, probed: Callable[[], None]) -> bool:
         return False
 
 
-async def says(link: RawLink, text: str) -> bool:
+async def says(link: WebSocket, text: str) -> bool:
     """True where this is what the client sends next."""
-    return bool((await link.socket.receive()).data == text)
+    return await link.receive() == text

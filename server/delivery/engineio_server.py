@@ -17,7 +17,7 @@ from engineio.packet import OPEN, Packet
 
 from server.delivery.engineio_socket import EngineSocket
 from server.delivery.pings import Pings
-from server.delivery.raw_sockets import RawLink, SocketLimits, accept
+from server.delivery.websocket import WebSocketServer, is_upgrade
 
 logger = logging.getLogger(__name__)
 UNSUPPORTED = "The client is using an unsupported version of the Socket.IO or Engine.IO protocols"
@@ -25,12 +25,12 @@ UNSUPPORTED = "The client is using an unsupported version of the Socket.IO or En
 
 class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
     """python-engineio's server, with transports of our own. Of its options these count: `ping_interval`,
-    `ping_timeout`, `max_http_buffer_size`, `transports`, and `cors_allowed_origins`, a list or `*`."""
+    `ping_timeout`, `transports`, and `cors_allowed_origins`, a list or `*`."""
 
-    def __init__(self, *args: Any, send_buffer_limit: int, **kwargs: Any) -> None:
-        super().__init__(*args, monitor_clients=False, **kwargs)
-        self.send_buffer_limit = send_buffer_limit
-        self.limits = SocketLimits(None, self.max_http_buffer_size + 1, send_buffer_limit)  # aiohttp refuses its limit
+    def __init__(self, *args: Any, websockets: WebSocketServer, **kwargs: Any) -> None:
+        super().__init__(*args, monitor_clients=False, max_http_buffer_size=websockets.max_frame_size, **kwargs)
+        self.websockets = websockets
+        self.send_buffer_limit = websockets.send_buffer_limit
         self.patience = self.ping_interval + self.ping_timeout
         self.pings = Pings(self.ping_interval, self.ping_timeout)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -66,7 +66,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
             return UNSUPPORTED
         if request.method != hdrs.METH_GET and (request.method != hdrs.METH_POST or transport == "websocket"):
             return "Invalid method"
-        if transport == "websocket" and not web.WebSocketResponse().can_prepare(request).ok:
+        if transport == "websocket" and not is_upgrade(request):
             return "Invalid websocket upgrade"
         if sid is None:
             return "" if request.method == hdrs.METH_GET else "Invalid session"
@@ -96,29 +96,25 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
         return answer or self.reply(request, 400, "Another poll waits already")
 
     async def serve_websocket(self, request: web.Request) -> web.StreamResponse:
-        """A connection that begins as a WebSocket, or the upgrade of one that polls; returns when it has ended."""
+        """A connection that begins as a WebSocket, or the upgrade of one that polls."""
         sid = request.query.get("sid")
         socket: EngineSocket | None = self.sockets[sid] if sid is not None else None
         if socket is not None:
             socket.upgrading = True  # before anything is awaited, so that there is one upgrade at a time
         try:
-            link = await accept(request, self.limits)
+            link, answer = await self.websockets.accept(request, heartbeat=False)
             agreed = await socket.upgrade(link) if socket is not None else True
         except ConnectionError:
             return web.Response()  # nobody is there to read it
         finally:
             if socket is not None:
                 socket.upgrading = False
-        if agreed:
-            await self.converse(socket, link)
-        return link.socket
-
-    async def converse(self, socket: EngineSocket | None, link: RawLink) -> None:
-        """The life of a WebSocket: of this connection, else of a new one."""
         if socket is None:
-            socket = EngineSocket(self, self.generate_id(), link.request, link)
+            socket = EngineSocket(self, self.generate_id(), request, link)
             await self.begin(socket)
-        await socket.read(link)
+        if agreed:
+            link.begin(socket.hear, socket.gone)
+        return answer
 
     async def begin(self, socket: EngineSocket) -> bool:
         """Enters a new connection, and greets it; False where the application does not want it."""

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from engineio.packet import CLOSE, MESSAGE, NOOP, OPEN, PING, PONG, UPGRADE, Packet
 
 from server.delivery.engineio_polling import (
@@ -26,8 +26,8 @@ from server.delivery.engineio_polling import (
 )
 from server.delivery.engineio_probe import agree
 from server.delivery.pings import Pings
-from server.delivery.raw_sockets import RawLink
-from server.delivery.turnstile import ENDINGS
+from server.delivery.websocket import WebSocket
+from server.delivery.websocket_reader import Payload
 from server.delivery.wire import BINARY, TEXT, texts_of, websocket_frame
 from server.errors import CloseCode
 
@@ -62,7 +62,7 @@ class EngineSocket:
     """One Engine.IO connection; `request` is the one with which it began, `link` its WebSocket, None while it polls.
     python-engineio reads `session`, `upgraded` and `closed`."""
 
-    def __init__(self, server: Host, sid: str, request: web.Request, link: RawLink | None = None) -> None:
+    def __init__(self, server: Host, sid: str, request: web.Request, link: WebSocket | None = None) -> None:
         self.server = server
         self.sid = sid
         self.request = request
@@ -71,7 +71,7 @@ class EngineSocket:
         self.outbox = Outbox(server.send_buffer_limit, self.cut)
         self.closed = False
         self.upgrading = False  # a WebSocket has asked to take over
-        self._next: RawLink | None = None  # the WebSocket that may take over
+        self._next: WebSocket | None = None  # the WebSocket that may take over
         self._probed = False  # it was found to work
         self._polled = self._posting = False  # a request of each kind is being answered
 
@@ -130,24 +130,22 @@ class EngineSocket:
         elif kind not in IDLE:
             raise Malformed
 
-    async def read(self, link: RawLink) -> None:
-        """Takes what comes over the WebSocket, until the connection ends, whatever ends it."""
+    async def hear(self, message: Payload) -> None:
+        """Takes what comes over the WebSocket."""
+        if self.closed:
+            return
+        if isinstance(message, bytes):
+            await self.server.trigger("message", self.sid, message)
+            return
         try:
-            async for message in link.socket:
-                if message.type is WSMsgType.TEXT:
-                    await self.take(message.data)
-                elif message.type is WSMsgType.BINARY:
-                    await self.server.trigger("message", self.sid, message.data)
-                if self.closed:
-                    break
+            await self.take(message)
         except Malformed:
-            link.close(CloseCode.MALFORMED, "malformed")
-        finally:
-            try:
-                await ENDINGS.wait()
-            finally:  # cancelled or not
-                await self.close(abort=True, reason=TRANSPORT_CLOSE)
-            await link.drain_close()
+            if self.link is not None:
+                self.link.close(CloseCode.MALFORMED, "malformed")
+
+    def gone(self) -> None:
+        """The WebSocket has ended, whatever ended it."""
+        self.server.spawn(self.close(abort=True, reason=TRANSPORT_CLOSE))
 
     # ---- polling
 
@@ -214,7 +212,7 @@ class EngineSocket:
 
     # ---- from polling to a WebSocket
 
-    async def upgrade(self, link: RawLink) -> bool:
+    async def upgrade(self, link: WebSocket) -> bool:
         """Takes over from polling: a probe, its answer, the end of the waiting poll, the word to go on. Until then all
         goes on as before. False, with the WebSocket closed, where the client does not keep to that."""
         self._next = link
@@ -224,7 +222,6 @@ class EngineSocket:
             self._next, self._probed = None, False
         if not agreed or self.closed:
             link.close(CloseCode.MALFORMED, "no upgrade")
-            await link.drain_close()
             return False
         self.link = link
         for packet in self.outbox.take():

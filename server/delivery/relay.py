@@ -2,8 +2,9 @@
 
 Invariants: events are delivered in the order of their ids and each once; `cursor` is the last one delivered.
 The next id arrives with the bell: it is delivered at once. A gap, a silent interval, a bell that reconnected: the
-log is read from the cursor, by one task only. Delivering one event is one uninterrupted turn of the event loop. The
-last events stay in memory, so a connection that reads what it missed from the log meets live delivery within one turn.
+log is read from the cursor, by one task only. Delivering one event is one uninterrupted turn of the event loop; what
+one audience is told in a turn leaves with one write a socket (`delivery/outlet.py`). The last events stay in memory,
+so a connection that reads what it missed from the log meets live delivery within one turn.
 """
 
 import asyncio
@@ -15,8 +16,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from server import faults
 from server.delivery import entitlements
+from server.delivery.outlet import Outlet
 from server.delivery.rooms import Registry
 from server.delivery.wire import Frame, Wire
 from server.errors import CloseCode, Unavailable
@@ -38,9 +39,10 @@ logger = logging.getLogger(__name__)
 class Relay:
     """Takes the log to the sockets of this process."""
 
-    def __init__(self, store: Store, registry: Registry, poll_interval: float) -> None:
+    def __init__(self, store: Store, registry: Registry, outlet: Outlet, poll_interval: float) -> None:
         self.store = store
         self.registry = registry
+        self.outlet = outlet
         self.poll_interval = poll_interval
         self.last_control = 0  # id of the last applied change of entitlement
         self._ahead: dict[int, LoggedEvent] = {}
@@ -71,19 +73,10 @@ class Relay:
         for event in events:
             if event.id > self.cursor:
                 self._ahead[event.id] = event
-        while run := self._next_run():
-            self._deliver(run)
+        while self.cursor + 1 in self._ahead:
+            self._deliver(self._ahead.pop(self.cursor + 1))
         if self._ahead:
             asyncio.get_running_loop().call_later(GAP_PATIENCE, self.wake)
-
-    def _next_run(self) -> list[LoggedEvent]:
-        """Takes the events that come next, as far as they are here and for one audience."""
-        run: list[LoggedEvent] = []
-        while event := self._ahead.get(self.cursor + 1 + len(run)):
-            if run and not has_same_audience(run[0], event):
-                break
-            run.append(self._ahead.pop(event.id))
-        return run
 
     def wake(self) -> None:
         """Has the log looked at soon."""
@@ -157,18 +150,16 @@ class Relay:
         self.registry.progress.position = self.last_control = bounds.head
         self._announce_arrivals(everybody=True)
 
-    def _deliver(self, run: list[LoggedEvent]) -> None:
-        """Delivers successive events for the same audience, with one write to each socket."""
-        self.registry.progress.position = run[-1].id
-        for event in run:
-            self._remember(event)
+    def _deliver(self, event: LoggedEvent) -> None:
+        self.registry.progress.position = event.id
+        self._remember(event)
         try:
-            if run[0].rooms[0] == CONTROL:
-                self._apply(run[0])
+            if event.rooms[0] == CONTROL:
+                self._apply(event)
             else:
-                self._send(run)
+                self._send(event)
         except Exception:
-            logger.exception("events %d to %d could not be delivered", run[0].id, run[-1].id)
+            logger.exception("event %d could not be delivered", event.id)
         self._announce_arrivals()
 
     def _remember(self, event: LoggedEvent) -> None:
@@ -188,23 +179,17 @@ class Relay:
             self.last_control = event.id
         entitlements.apply(self.registry, event)
 
-    def _send(self, run: list[LoggedEvent]) -> None:
+    def _send(self, event: LoggedEvent) -> None:
+        fanout = self.registry.fanout(event)
+        if fanout.wires:
+            self.outlet.tell(fanout.sockets, [wire.event(event) for wire in fanout.wires])
         frames: dict[Wire, Frame] = {}
-        for subscriber in self.registry.audience(run[0]):
+        for subscriber in fanout.others:
             wire = subscriber.wire
-            if wire is None or subscriber.behind is not None:
+            if wire is None:  # it ended in this turn
                 continue
-            frame = frames.get(wire)
-            if frame is None:
-                frame = frames[wire] = b"".join([wire.event(event) for event in run])
             try:
-                subscriber.link.write(frame)
+                subscriber.link.write(frames.get(wire) or frames.setdefault(wire, wire.event(event)))
             except Exception:  # one broken connection must not cost the others their event
-                logger.exception("a socket could not be written to")
+                logger.exception("a connection could not be written to")
                 entitlements.close(self.registry, subscriber, CloseCode.RESTART, "error")
-            faults.reach("mid_delivery")
-
-
-def has_same_audience(one: LoggedEvent, other: LoggedEvent) -> bool:
-    """True where two events go to the same sockets, and change nobody's entitlement."""
-    return one.rooms == other.rooms and one.origin == other.origin and one.rooms[0] != CONTROL

@@ -14,6 +14,7 @@ from typing import Any
 from socketio import AsyncManager, AsyncRedisManager
 
 from server.auth.actors import Credentials
+from server.delivery.fanout import NOBODY, Fanout
 from server.delivery.subscribers import Progress, Subscriber
 from server.events.subscription import Subscription
 from server.store.log import LoggedEvent
@@ -26,12 +27,13 @@ class Registry:
     reason."""
 
     def __init__(self) -> None:
-        self.progress = Progress()
+        self.progress = Progress(self._changed)
         self.subscribers: dict[Subscriber, None] = {}
         self.users: dict[int, dict[Subscriber, None]] = {}
         self.members: dict[str, dict[Subscriber, None]] = {}
         self.watchers: dict[int, dict[Subscriber, None]] = {}
         self.left: Callable[[Subscriber, str], None] = lambda subscriber, room: None
+        self._fanouts: dict[str, Fanout] = {}  # of rooms in which nothing has changed since
 
     def add(self, subscriber: Subscriber) -> None:
         """Enters a connection; it is in no room yet."""
@@ -52,12 +54,14 @@ class Registry:
     def join(self, subscriber: Subscriber, room: str, position: int) -> None:
         """Lets a connection hear a room; what is above `position` it has been told, or will be."""
         self.members.setdefault(room, {})[subscriber] = None
+        self._fanouts.pop(room, None)
         subscriber.rooms[room] = min(position, subscriber.rooms.get(room, position))
 
     def leave(self, subscriber: Subscriber, room: str) -> None:
         if room in subscriber.rooms:
             del subscriber.rooms[room]
             discard(self.members, room, subscriber)
+            self._fanouts.pop(room, None)
             self.left(subscriber, room)
 
     def subscribe(self, subscriber: Subscriber, key: Any, subscription: Subscription, position: int) -> None:
@@ -76,15 +80,30 @@ class Registry:
             self.leave(subscriber, ended.room)
         return ended
 
-    def audience(self, event: LoggedEvent) -> list[Subscriber]:
-        """Everybody in any of the event's rooms, each once, without the sockets that caused it."""
-        rooms = [members for room in event.rooms if (members := self.members.get(room))]
+    def fanout(self, event: LoggedEvent) -> Fanout:
+        """Everybody in any of the event's rooms who is live, each once, without the sockets that caused it."""
+        rooms = [room for room in event.rooms if room in self.members]
         if not rooms:
-            return []
-        found = rooms[0] if len(rooms) == 1 else dict.fromkeys(member for members in rooms for member in members)
-        if event.origin is None or event.origin.user_id not in self.users:
-            return list(found)
-        return [subscriber for subscriber in found if not subscriber.caused(event)]
+            return NOBODY
+        found = self._fanout(rooms[0])
+        if len(rooms) > 1:
+            found = Fanout(dict.fromkeys(member for room in rooms for member in self.members[room]))
+        if event.origin is None:
+            return found
+        user_id, sid = event.origin
+        acting = [one for one in self.users.get(user_id, ()) if one.sid == sid]
+        return found.without(acting) if acting else found
+
+    def _fanout(self, room: str) -> Fanout:
+        """The members of a room, arranged once until one of them comes, goes or changes."""
+        found = self._fanouts.get(room)
+        if found is None or not found.is_settled:
+            found = self._fanouts[room] = Fanout(self.members[room])
+        return found
+
+    def _changed(self, subscriber: Subscriber) -> None:
+        for room in subscriber.rooms:
+            self._fanouts.pop(room, None)
 
 
 def discard(index: dict[Any, dict[Subscriber, None]], key: Any, subscriber: Subscriber) -> None:

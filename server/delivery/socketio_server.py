@@ -15,6 +15,7 @@ from server.delivery.engineio_server import EngineServer
 from server.delivery.engineio_socket import EngineSocket
 from server.delivery.rooms import Client, RedisRoomsManager, Registry, RoomsManager
 from server.delivery.subscribers import Link, Subscriber
+from server.delivery.websocket import WebSocket, WebSocketServer
 from server.delivery.wire import Frame, websocket_frame
 from server.encoding import encode
 from server.errors import CloseCode, Refused, Unavailable
@@ -36,6 +37,10 @@ class SocketIOLink(Link):
     def write(self, frame: Frame) -> bool:
         link = self.engine.link
         return link.write(frame) if link is not None else self.engine.write(frame)
+
+    @property
+    def socket(self) -> WebSocket | None:
+        return self.engine.link
 
     def backlog(self) -> int:
         return self.engine.backlog() if self.alive else 0
@@ -73,14 +78,14 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         self,
         registry: Registry,
         *,
-        send_buffer_limit: int,
+        websockets: WebSocketServer,
         redis_url: str,
         channel: str,
         connect_timeout: float = 10.0,
         **options: Any,
     ) -> None:
         manager = RedisRoomsManager(registry, redis_url, channel) if redis_url else RoomsManager(registry)
-        super().__init__(client_manager=manager, async_mode="aiohttp", send_buffer_limit=send_buffer_limit, **options)
+        super().__init__(client_manager=manager, async_mode="aiohttp", websockets=websockets, **options)
         self._entering: set[tuple[str, str]] = set()  # (eio_sid, namespace) whose CONNECT is being looked at
         self._idle: Deadlines[str] = Deadlines(connect_timeout, self._look_at)  # eio_sids that may be in no namespace
 

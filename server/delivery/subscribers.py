@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from server.delivery.outlet import Writable
 from server.delivery.wire import Frame, Wire
 from server.events.subscription import Subscription
 from server.store.log import LoggedEvent
@@ -27,6 +28,11 @@ class Link(ABC):
     def write(self, frame: Frame) -> bool:
         """Queues a frame; False when the connection is gone or had to be cut."""
 
+    @property
+    def socket(self) -> Writable | None:
+        """The WebSocket to which frames go as they are; None where they take another way, if only for now."""
+        return None
+
     @abstractmethod
     def backlog(self) -> int:
         """Bytes that wait to be sent; 0 when the connection is gone."""
@@ -42,12 +48,14 @@ class Link(ABC):
 
 
 class Progress:
-    """How far the relay of this process has come: the log position up to which live connections were told."""
+    """How far the relay of this process has come: the log position up to which live connections were told. `changed`
+    is called when a connection is from now on told in another way, or not."""
 
-    __slots__ = ("position",)
+    __slots__ = ("changed", "position")
 
-    def __init__(self) -> None:
+    def __init__(self, changed: "Callable[[Subscriber], None]") -> None:
         self.position = 0
+        self.changed = changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,8 @@ class Subscriber:
 
     __slots__ = (
         "__weakref__",
-        "behind",
+        "_behind",
+        "_wire",
         "ended",
         "link",
         "progress",
@@ -76,20 +85,38 @@ class Subscriber:
         "sid",
         "subscriptions",
         "user_id",
-        "wire",
     )
 
     def __init__(self, progress: Progress, sid: str, user_id: int | None, wire: Wire | None, link: Link) -> None:
         self.progress = progress
         self.sid = sid
         self.user_id = user_id
-        self.wire = wire
+        self._wire = wire
         self.link = link
         self.rooms: dict[str, int] = {}
         self.subscriptions: dict[Any, Subscription] = {}
-        self.behind: int | None = None
+        self._behind: int | None = None
         self.session: Session | None = None
         self.ended: deque[tuple[int, Subscription]] | None = None
+
+    @property
+    def wire(self) -> Wire | None:
+        """How its frames are made; None for a connection that is told nothing."""
+        return self._wire
+
+    @wire.setter
+    def wire(self, wire: Wire | None) -> None:
+        self._wire = wire
+        self.progress.changed(self)
+
+    @property
+    def behind(self) -> int | None:
+        return self._behind
+
+    @behind.setter
+    def behind(self, position: int | None) -> None:
+        self._behind = position
+        self.progress.changed(self)
 
     @property
     def position(self) -> int:

@@ -17,13 +17,14 @@ from server.actions.item_workspaces import find_user
 from server.auth.actors import Credentials
 from server.auth.tokens import Claims, Tokens
 from server.delivery.presence import Presence
-from server.delivery.raw_sockets import RawLink, SocketLimits, accept, conversing
+from server.delivery.raw_sockets import Listener, converse
 from server.delivery.subscribers import Subscriber
+from server.delivery.websocket import WebSocket, WebSocketServer, is_upgrade
 from server.delivery.wire import CORE_RAW, CORE_RAW_2026
 from server.errors import CloseCode, Refused
 from server.namespaces.admission import Admission, Page, read_page
 from server.namespaces.core_replay import CoreReplay
-from server.namespaces.frames import read_frames
+from server.namespaces.frames import Frames
 
 REPLAYS = {"replay_enabled": True}
 OF_2026 = ("replay_events", "presence.focus", "refresh")
@@ -36,7 +37,7 @@ class CoreDoors:
     tokens: Tokens
     admission: Admission
     presence: Presence
-    limits: SocketLimits
+    websockets: WebSocketServer
 
 
 class CoreSocket:
@@ -47,31 +48,28 @@ class CoreSocket:
         self.registry = doors.admission.registry
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        if not web.WebSocketResponse().can_prepare(request).ok:
+        if not is_upgrade(request):
             raise web.HTTPNotFound
-        link = await accept(request, self.doors.limits)
+        link, answer = await self.doors.websockets.accept(request)
         chosen = chosen_id(request.query.get("web_socket_id", ""))
         wire = CORE_RAW_2026 if chosen else CORE_RAW
         subscriber = Subscriber(self.registry.progress, chosen or str(uuid.uuid4()), None, wire, link)
-        async with conversing(link, subscriber, self.registry):
-            await self.converse(subscriber, link, request.query.get("jwt_token", ""))
-        return link.socket
+        token = request.query.get("jwt_token", "")
+        await converse(link, subscriber, self.registry, self.enter(link, subscriber, token))
+        return answer
 
-    async def converse(self, subscriber: Subscriber, link: RawLink, token: str) -> None:
-        """Gives the verdict on the token and then, if it was good, serves the client until it goes."""
+    async def enter(self, link: WebSocket, subscriber: Subscriber, token: str) -> Listener | None:
+        """Gives the verdict on the token, and lets the client in or sends it away."""
         who = await self.authenticate(subscriber, token)
         verdict = {"success": who is not None, "web_socket_id": subscriber.sid if token else None}
         more = REPLAYS if subscriber.wire is CORE_RAW_2026 else {}
         if who is None:
             subscriber.tell("authentication", verdict | more)
             link.close(CloseCode.GOODBYE, "")
-            return
-        conversation = Conversation(self.doors, subscriber, who, link)
+            return None
+        conversation = Conversation(self.doors, subscriber, who)
         subscriber.tell("authentication", verdict | more)
-        try:
-            await conversation.run()
-        finally:
-            conversation.stop()
+        return conversation.listener()
 
     async def authenticate(self, subscriber: Subscriber, token: str) -> Credentials | None:
         """Enters the socket's rooms; None when the token is refused. `anonymous` is let in, without any rooms."""
@@ -89,14 +87,13 @@ class CoreSocket:
 class Conversation:
     """What one client says, frame by frame. It begins in the turn of the event loop in which the socket entered."""
 
-    __slots__ = ("admission", "claims", "doors", "expiry", "link", "replay", "subscriber", "who")
+    __slots__ = ("admission", "claims", "doors", "expiry", "replay", "subscriber", "who")
 
-    def __init__(self, doors: CoreDoors, subscriber: Subscriber, who: Credentials, link: RawLink) -> None:
+    def __init__(self, doors: CoreDoors, subscriber: Subscriber, who: Credentials) -> None:
         self.doors = doors
         self.admission = doors.admission
         self.subscriber = subscriber
         self.who = who.admitted() if who.claims is not None else who
-        self.link = link
         self.claims = who.claims
         self.expiry: asyncio.TimerHandle | None = None
         relay, runner, limit = self.admission.relay, self.admission.runner, self.admission.replay_limit
@@ -108,9 +105,8 @@ class Conversation:
     def is_of_2026(self) -> bool:
         return self.subscriber.wire is CORE_RAW_2026
 
-    async def run(self) -> None:
-        """Reads frames until the connection ends."""
-        await read_frames(self.link, self.subscriber, self.handle, texts=("page", "remove_page"))
+    def listener(self) -> Listener:
+        return Listener(Frames(self.subscriber, self.handle, texts=("page", "remove_page")).take, self.stop)
 
     def stop(self) -> None:
         """Forgets the timers."""
@@ -197,7 +193,9 @@ class Conversation:
         if self.expiry is not None:
             self.expiry.cancel()
         left = max(self.claims.expires_at - time.time(), 0)
-        self.expiry = asyncio.get_running_loop().call_later(left, self.link.close, CloseCode.TOKEN, "token expired")
+        self.expiry = asyncio.get_running_loop().call_later(
+            left, self.subscriber.link.close, CloseCode.TOKEN, "token expired"
+        )
 
 
 def chosen_id(text: str) -> str:

@@ -8,9 +8,10 @@ import uuid
 from aiohttp import hdrs, web
 
 from server.auth.visitors import Visitor
-from server.delivery.raw_sockets import SocketLimits, accept, conversing
+from server.delivery.raw_sockets import converse
 from server.delivery.replay import position_of
 from server.delivery.subscribers import Subscriber
+from server.delivery.websocket import WebSocket, WebSocketServer
 from server.delivery.wire import RECORDS_RAW, RECORDS_RAW_OFFSETS
 from server.errors import CloseCode, Refused
 from server.namespaces.endpoint_door import EndpointDoor
@@ -19,27 +20,24 @@ from server.namespaces.endpoint_door import EndpointDoor
 class EndpointSocket:
     """The handler of upgrade requests to endpoints."""
 
-    def __init__(self, door: EndpointDoor, limits: SocketLimits) -> None:
+    def __init__(self, door: EndpointDoor, websockets: WebSocketServer) -> None:
         self.door = door
         self.registry = door.registry
-        self.limits = limits
+        self.websockets = websockets
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        link = await accept(request, self.limits)
+        link, answer = await self.websockets.accept(request)
         wire = RECORDS_RAW_OFFSETS if request.query.get("offsets") == "true" else RECORDS_RAW
         subscriber = Subscriber(self.registry.progress, str(uuid.uuid4()), None, wire, link)
         self.registry.add(subscriber)
-        async with conversing(link, subscriber, self.registry):
-            try:
-                await self.enter(subscriber, request)
-                async for _ in link.socket:
-                    pass
-            except Refused as error:
-                link.close(CloseCode.ENDPOINT_REFUSED, str(error.detail))
-        return link.socket
+        await converse(link, subscriber, self.registry, self.enter(link, subscriber, request))
+        return answer
 
-    async def enter(self, subscriber: Subscriber, request: web.Request) -> None:
-        """Joins the room of the endpoint; raises Refused. There is no master key here: it is for servers."""
+    async def enter(self, link: WebSocket, subscriber: Subscriber, request: web.Request) -> None:
+        """Joins the room of the endpoint, or closes. There is no master key here: it is for servers."""
         visitor = Visitor(request.query.get("key"), request.headers.get(hdrs.ORIGIN))
         since = position_of(request.query["since"]) if "since" in request.query else None
-        await self.door.enter(subscriber, visitor, request.match_info["name"], since)
+        try:
+            await self.door.enter(subscriber, visitor, request.match_info["name"], since)
+        except Refused as error:
+            link.close(CloseCode.ENDPOINT_REFUSED, str(error.detail))

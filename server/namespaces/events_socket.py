@@ -14,51 +14,49 @@ from server.actions.item_workspaces import find_user
 from server.auth.actors import Credentials
 from server.auth.tokens import Tokens
 from server.delivery.entitlements import close
-from server.delivery.raw_sockets import RawLink, SocketLimits, accept, conversing
+from server.delivery.raw_sockets import Listener, converse
 from server.delivery.subscribers import Subscriber
+from server.delivery.websocket import WebSocket, WebSocketServer, is_upgrade
 from server.delivery.wire import ITEMS_RAW, ITEMS_RAW_OFFSETS
 from server.errors import CloseCode, Refused, Unavailable
 from server.namespaces.admission import Admission
-from server.namespaces.frames import Sent, read_frames
+from server.namespaces.frames import Frames, Sent
 from server.namespaces.selection import deselect, select
 
 
 class EventsSocket:
     """The handler of `/ws/events/`."""
 
-    def __init__(self, tokens: Tokens, admission: Admission, limits: SocketLimits) -> None:
+    def __init__(self, tokens: Tokens, admission: Admission, websockets: WebSocketServer) -> None:
         self.tokens = tokens
         self.admission = admission
         self.registry = admission.registry
-        self.limits = limits
+        self.websockets = websockets
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        if not web.WebSocketResponse().can_prepare(request).ok:
+        if not is_upgrade(request):
             raise web.HTTPNotFound
-        link = await accept(request, self.limits)
+        link, answer = await self.websockets.accept(request)
         wire = ITEMS_RAW_OFFSETS if request.query.get("offsets") == "true" else ITEMS_RAW
         subscriber = Subscriber(self.registry.progress, str(uuid.uuid4()), None, wire, link)
-        async with conversing(link, subscriber, self.registry):
-            await self.converse(subscriber, link, request.query.get("jwt_token", ""))
-        return link.socket
+        token = request.query.get("jwt_token", "")
+        await converse(link, subscriber, self.registry, self.enter(link, subscriber, token))
+        return answer
 
-    async def converse(self, subscriber: Subscriber, link: RawLink, token: str) -> None:
-        """Gives the verdict on the token; if it was good, serves the client until it goes or the token ends."""
+    async def enter(self, link: WebSocket, subscriber: Subscriber, token: str) -> Listener | None:
+        """Gives the verdict on the token; if it was good, the client is heard until it goes or the token ends."""
         try:
             who = await self.authenticate(subscriber, token)
         except Refused:
             subscriber.tell("authentication", {"success": False, "web_socket_id": None})
             link.close(CloseCode.TOKEN, "token refused")
-            return
+            return None
         subscriber.tell("authentication", {"success": True, "web_socket_id": subscriber.sid})
         assert who.claims is not None
         left = max(who.claims.expires_at - time.time(), 0)
         loop = asyncio.get_running_loop()
         expiry = loop.call_later(left, close, self.registry, subscriber, CloseCode.TOKEN, "token expired")
-        try:
-            await read_frames(link, subscriber, partial(self.handle, subscriber, who.admitted()))
-        finally:
-            expiry.cancel()
+        return Listener(Frames(subscriber, partial(self.handle, subscriber, who.admitted())).take, expiry.cancel)
 
     async def authenticate(self, subscriber: Subscriber, token: str) -> Credentials:
         """Registers the socket of a user; it hears nothing yet. Raises Refused."""

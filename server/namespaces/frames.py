@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import orjson
-from aiohttp import WSMsgType
 
-from server.delivery.raw_sockets import RawLink
 from server.delivery.subscribers import Subscriber
+from server.delivery.websocket_reader import Payload
 from server.errors import CloseCode
 
 MALFORMED = "ERROR_MALFORMED_FRAME"
@@ -20,32 +19,38 @@ MALFORMED_LIMIT, MALFORMED_WINDOW = 10, 60.0  # frames, seconds
 Sent: TypeAlias = dict[str, Any]
 
 
-async def read_frames(
-    link: RawLink, subscriber: Subscriber, handle: Callable[[Sent], Awaitable[None]], texts: tuple[str, ...] = ()
-) -> None:
-    """Gives `handle` one frame after the other until the connection ends. Malformed is what is no JSON object, or has
-    something else than text under one of the keys `texts`."""
-    malformed: list[float] = []  # when; a deque would be 600 bytes of every idle socket
-    async for message in link.socket:
-        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-            break
-        frame = parse(message, texts)
+class Frames:
+    """Hears a socket, and gives `handle` what is well-formed. Malformed is what is no JSON object, or has something
+    else than text under one of the keys `texts`."""
+
+    __slots__ = ("handle", "malformed", "subscriber", "texts")
+
+    def __init__(
+        self, subscriber: Subscriber, handle: Callable[[Sent], Awaitable[None]], texts: tuple[str, ...] = ()
+    ) -> None:
+        self.subscriber = subscriber
+        self.handle = handle
+        self.texts = texts
+        self.malformed: list[float] | None = None  # when
+
+    async def take(self, message: Payload) -> None:
+        """One message of the client."""
+        frame = parse(message, self.texts)
         if frame is not None:
-            await handle(frame)
-            continue
-        malformed.append(time.monotonic())
-        subscriber.tell("error", {"error": MALFORMED})
-        del malformed[:-MALFORMED_LIMIT]
-        if len(malformed) == MALFORMED_LIMIT and malformed[-1] - malformed[0] < MALFORMED_WINDOW:
-            link.close(CloseCode.MALFORMED, "malformed frames")
+            await self.handle(frame)
+            return
+        self.subscriber.tell("error", {"error": MALFORMED})
+        recent = self.malformed = [*(self.malformed or ()), time.monotonic()][-MALFORMED_LIMIT:]
+        if len(recent) == MALFORMED_LIMIT and recent[-1] - recent[0] < MALFORMED_WINDOW:
+            self.subscriber.link.close(CloseCode.MALFORMED, "malformed frames")
 
 
-def parse(message: Any, texts: tuple[str, ...]) -> Sent | None:
-    """The object of a text frame; None when it is malformed."""
-    if message.type is not WSMsgType.TEXT:
+def parse(message: Payload, texts: tuple[str, ...]) -> Sent | None:
+    """The object of a text; None when it is malformed."""
+    if not isinstance(message, str):
         return None
     try:
-        frame = orjson.loads(message.data)
+        frame = orjson.loads(message)
     except orjson.JSONDecodeError:
         return None
     if not isinstance(frame, dict):

@@ -1,7 +1,7 @@
 """One log line a request: method, path, status, duration, user; and the id under which it can be found.
 
 Invariant: this is the outermost middleware, so it sees what the client gets
-and counts what runs. Sockets are logged when they end."""
+and counts what runs. Sockets are logged when they have begun."""
 
 import logging
 import time
@@ -40,7 +40,8 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 def log(request: web.Request, status: int, ms: float) -> None:
-    """Writes the line; `ms` is the time until the answer was made, of a socket its whole life."""
+    """Writes the line; `ms` is the time until the answer was made, of a socket until it was let in or closed, of a
+    stream its whole life."""
     level = logging.DEBUG if request.path.startswith(QUIET) and status < 500 else logging.INFO
     if not logger.isEnabledFor(level):
         return

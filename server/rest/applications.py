@@ -6,7 +6,7 @@ from aiohttp import web
 
 from server.actions import databases
 from server.rest.context import act, credentials, look, no_content, path_id, read_body, read_json, respond
-from server.rest.schema_types import Boolean, Char, Integer, problem
+from server.rest.schema_types import Boolean, Char, Choice, Integer, problem
 from server.rest.schemas import Body, InvalidBody, ListOf
 
 routes = web.RouteTableDef()
@@ -16,6 +16,7 @@ MISSING = "This field is required."
 class NewApplication(Body):
     name: Annotated[str, Char(max_length=160)]
     init_with_data: Annotated[bool, Boolean()] = False
+    type: Annotated[str, Choice([databases.TYPE])]
 
 
 class ApplicationChanges(Body):
@@ -32,12 +33,9 @@ def read_new_application(raw: Any) -> NewApplication:
     if isinstance(kind, str):
         databases.require_type(kind)
     try:
-        body = NewApplication.read(raw)
+        return NewApplication.read(raw)
     except InvalidBody as refusal:
         raise InvalidBody({**refusal.detail, "type": [problem(MISSING, "required")]}) from None
-    if not isinstance(kind, str):
-        raise InvalidBody.of("type", MISSING, "required")
-    return body
 
 
 @routes.get("/api/applications/")

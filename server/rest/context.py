@@ -42,7 +42,7 @@ class RestOptions:
 
 class Readiness:
     """Whether the server takes traffic: `accepting` is turned off when it stops; `bell` tells whether it hears;
-    `running` counts the requests that are being served, sockets among them."""
+    `running` counts the requests that are being served, streams among them."""
 
     def __init__(self, bell: Callable[[], bool]) -> None:
         self.accepting = True
@@ -173,8 +173,11 @@ def acting_socket(request: web.Request) -> str | None:
 
 
 def path_id(request: web.Request, name: str) -> int:
-    """An integer of the path; what is larger than any id becomes the largest."""
+    """An integer of the path; what is larger than any id becomes the largest. Raises HTTPNotFound for digits of other
+    scripts, which the patterns of routes let pass."""
     text = request.match_info[name].lstrip("0") or "0"
+    if not text.isascii():
+        raise web.HTTPNotFound
     return min(int(text), MAX_ID) if len(text) <= len(str(MAX_ID)) else MAX_ID
 
 

@@ -4,6 +4,7 @@ An empty list: any page, without credentials. A listed origin: that page, with c
 Any other origin gets no permission, and its request was refused."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
 
 from aiohttp import hdrs, web
 
@@ -46,6 +47,7 @@ async def permission(request: web.Request) -> dict[str, str]:
 def shared(handler: Handler) -> Handler:
     """Marks every answer of a handler, errors too, so that an admitted page can read it."""
 
+    @wraps(handler)
     async def answer(request: web.Request) -> web.StreamResponse:
         response = await render_failures(request, handler)
         if not response.prepared and (headers := await permission(request)):

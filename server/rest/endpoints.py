@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from server.actions import endpoints
 from server.rest.context import act, look, no_content, path_id, read_body, respond
@@ -29,6 +30,9 @@ class EndpointName(Char):
             raise refuse(words, "invalid")
         return text
 
+    def shape(self, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.str_schema(pattern=f"^{endpoints.ENDPOINT_NAME.pattern}$")
+
 
 @dataclass(frozen=True)
 class AccessFlags(Kind):
@@ -38,6 +42,10 @@ class AccessFlags(Kind):
         if not isinstance(value, dict):
             raise refuse(f'Expected a dictionary of items but got type "{type(value).__name__}".', "not_a_dict")
         return {flag: Boolean().clean(value.get(flag, False)) for flag in endpoints.ACCESS}
+
+    def shape(self, handler: GetCoreSchemaHandler) -> CoreSchema:
+        flag = core_schema.typed_dict_field(core_schema.bool_schema(), required=False)
+        return core_schema.typed_dict_schema(dict.fromkeys(endpoints.ACCESS, flag))
 
 
 class NewEndpoint(Body):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from aiohttp import hdrs, web
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from server.actions import streams
 from server.auth.actors import Credentials
@@ -32,6 +34,9 @@ class StreamName(Char):
         if not streams.is_stream(value):
             raise refuse("Expected workspace:ID, table:ID, row:TABLE:ROW or items:WORKSPACE.", "invalid")
         return str(value)
+
+    def shape(self, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.str_schema(pattern=f"^({streams.STREAM.pattern})$")
 
 
 class StreamQuery(Query):

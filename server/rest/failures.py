@@ -113,6 +113,8 @@ async def render_failures(request: web.Request, handler: Handler) -> web.StreamR
         return render(request, 503, "ERROR_UNAVAILABLE", text, **{"Retry-After": RETRY_AFTER})
     except web.RequestPayloadError:
         return render(request, 400, "", "The request body cannot be decoded.")
+    except ConnectionResetError:  # nobody hears this, but it is no failure of ours
+        return render(request, 400, "", "The connection ended before the request did.")
     except web.HTTPNotFound:
         return not_found(request)
     except web.HTTPMethodNotAllowed as error:

@@ -1,9 +1,11 @@
-"""Cross-origin answers and content negotiation, for every resource alike."""
+"""Cross-origin answers, content negotiation and odd requests, for every resource alike."""
 
-from aiohttp import hdrs, web
+import re
+
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 
 from server.rest.context import respond
-from server.rest.failures import Handler
+from server.rest.failures import Handler, render
 
 ALLOWED_HEADERS = (
     "authorization, content-type, accept, websocketid, clientsessionid, clientundoredoactiongroupid, x-master-key,"
@@ -14,6 +16,9 @@ EXPOSED_HEADERS = "Stream-Offset, Retry-After, X-Request-Id"
 MAX_AGE = "86400"  # seconds
 ACCEPTABLE = ("*/*", "application/*", "application/json", "text/event-stream")
 OWN_CORS = ("/socket.io/", "/api/1/ce/")  # Socket.IO and endpoints answer for themselves
+HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{1,5})?", re.ASCII)
+ONCE = (hdrs.AUTHORIZATION, hdrs.ORIGIN, hdrs.CONTENT_ENCODING)  # aiohttp sees to Host, Content-Length and the like
+ENCODINGS = ("identity", "gzip", "deflate")
 ORIGINS = web.AppKey("origins", list[str])
 
 
@@ -45,6 +50,32 @@ async def cross_origin(request: web.Request, handler: Handler) -> web.StreamResp
     if not response.prepared and not request.path.startswith(OWN_CORS):
         add_cors(request, response)
     return response
+
+
+def oddity(request: web.Request) -> tuple[int, str] | None:
+    """What aiohttp lets pass and a proxy in front of us may understand otherwise, or that we would not do as asked: a
+    status, and what is wrong."""
+    headers = request.headers
+    if request.version not in (HttpVersion10, HttpVersion11):
+        return 400, "The version of HTTP is not supported."
+    if not HOST.fullmatch(headers.get(hdrs.HOST, "")):
+        return 400, "The host is invalid."
+    if any(len(headers.getall(name, ())) > 1 for name in ONCE):
+        return 400, "A header that can be there once is repeated."
+    if headers.get(hdrs.TRANSFER_ENCODING, "chunked").lower() != "chunked":
+        return 400, "The transfer encoding is not supported."
+    if headers.get(hdrs.CONTENT_ENCODING, "identity").lower() not in ENCODINGS:
+        return 415, "The content encoding is not supported."
+    return None
+
+
+@web.middleware
+async def refuse_oddities(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """An error of the client for a request that could mean two things, and for a body too large before it comes."""
+    found, announced = oddity(request), request.content_length or 0
+    if announced > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size, announced)
+    return await handler(request) if found is None else render(request, found[0], "", found[1])
 
 
 @web.middleware

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from server.actions import projects
 from server.auth.origins import normalise_origin
@@ -33,6 +34,11 @@ class ProjectName(Char):
             raise refuse("Only letters, digits, spaces, hyphens and underscores are allowed.", "invalid")
         return text
 
+    def shape(self, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.str_schema(
+            min_length=self.min_length, max_length=self.max_length, pattern=f"^{NAME.pattern}$"
+        )
+
 
 @dataclass(frozen=True)
 class Origin(Kind):
@@ -43,6 +49,9 @@ class Origin(Kind):
         if origin is None:
             raise refuse("Enter an http or https origin: scheme, host and port only.", "invalid")
         return origin
+
+    def shape(self, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.str_schema(pattern="^https?://")
 
 
 @dataclass(frozen=True)

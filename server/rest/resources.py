@@ -15,6 +15,7 @@ from server.rest import (
     items,
     jobs,
     notifications,
+    openapi,
     projects,
     records,
     row_batches,
@@ -25,7 +26,7 @@ from server.rest import (
     workspaces,
 )
 
-ALL = (
+SERVED = (
     health.routes,
     accounts.routes,
     workspaces.routes,
@@ -49,3 +50,4 @@ ALL = (
     items.routes,
     events.routes,
 )
+ALL = (*SERVED, openapi.description_of(SERVED))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from aiohttp import web
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from server.errors import PAGE_SIZE_LIMIT, Refused
 from server.rest.paging import number
@@ -38,6 +40,9 @@ class RowValues(Kind):
         text = f"Invalid data. Expected a dictionary, but got {type(value).__name__}."
         raise Invalid({"non_field_errors": [problem(text, "invalid")]})
 
+    def shape(self, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.dict_schema(core_schema.str_schema())
+
 
 @dataclass(frozen=True)
 class RowChanges(RowValues):
@@ -51,6 +56,10 @@ class RowChanges(RowValues):
             return Integer().clean(values["id"]), values
         except Invalid as refusal:
             raise Invalid({"id": refusal.problems}) from None
+
+    def shape(self, handler: GetCoreSchemaHandler) -> CoreSchema:
+        fields = {"id": core_schema.typed_dict_field(Integer().shape(handler))}
+        return core_schema.typed_dict_schema(fields, extra_behavior="allow")
 
 
 class NewRows(Body):

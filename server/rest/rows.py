@@ -20,19 +20,19 @@ HISTORY_LIMIT = 100
 @routes.get(r"/api/database/rows/table/{table_id:\d+}/")
 async def list_rows(request: web.Request) -> web.Response:
     credentials(request)
-    given = request.query
+    query = request.query
     asked = RowQuery(
-        page=number(given.get("page"), 1) or 1,
-        size=page_size(given),
-        search=given.get("search", ""),
-        search_mode=given.get("search_mode", ""),
-        order_by=given.get("order_by", ""),
-        include=given.get("include", ""),
-        exclude=given.get("exclude", ""),
+        page=number(query.get("page"), 1) or 1,
+        size=page_size(query),
+        search=query.get("search", ""),
+        search_mode=query.get("search_mode", ""),
+        order_by=query.get("order_by", ""),
+        include=query.get("include", ""),
+        exclude=query.get("exclude", ""),
         by_name=by_name(request),
     )
     count, found = await look(request, row_lists.list_rows, table_id=path_id(request, "table_id"), asked=asked)
-    links = numbered_links(base_url(request) + request.path, given, count, asked.page, asked.size)
+    links = numbered_links(base_url(request) + request.path, query, count, asked.page, asked.size)
     return respond({"count": count, **links, "results": found})
 
 
@@ -53,6 +53,7 @@ async def create_row(request: web.Request) -> web.Response:
 
 @routes.get("/api/database/rows/names/")
 async def list_row_names(request: web.Request) -> web.Response:
+    """The names of rows by table: `?table__ID=ROW,ROW`, as often as needed."""
     wanted: dict[int, list[int]] = {}
     for key, text in request.query.items():
         table, ids = number(key.removeprefix("table__"), 0), [number(each, 0) for each in text.split(",")]

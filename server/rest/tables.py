@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from aiohttp import web
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 from server.actions import tables
 from server.actions.table_content import DEFAULT, TableContent, read_content
@@ -21,6 +23,9 @@ class AnyRow(Kind):
 
     def convert(self, value: Any) -> list[Any]:
         return ANY_LIST.convert(value)
+
+    def shape(self, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return ANY_LIST.shape(handler)
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ async def test_a_reader_that_stops_reading_is_cut_and_others_are_not(
 
 
 async def test_closing_a_reader_that_does_not_read_ends(sqlite: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.delivery.raw_sockets.CLOSE_TIMEOUT", 0.2)
+    monkeypatch.setattr("server.delivery.websocket.CLOSE_TIMEOUT", 0.2)
     ann = await sqlite.sign_up("Ann")
     deaf = Deaf(sqlite, f"/ws/core/?jwt_token={ann.token}")
     await deaf.connect()

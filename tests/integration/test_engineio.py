@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.delivery import backlog, engineio_server
+from server.delivery import backlog
 from tests.support.engineio import LIMIT, PATH, PROMPT, Echo, Polling, closed, echo_server, until, websocket
 
 BRISK = {"ping_interval": 0.3, "ping_timeout": 0.2}
@@ -259,14 +259,14 @@ async def test_a_client_that_is_gone_before_its_websocket_is_accepted_leaves_not
     echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, may = asyncio.Event(), asyncio.Event()
-    accept = engineio_server.accept
+    accept = echo.eio.websockets.accept
 
-    async def late(request: Any, limits: Any) -> Any:
+    async def late(request: Any, **options: Any) -> Any:
         asked.set()
         await may.wait()
-        return await accept(request, limits)
+        return await accept(request, **options)
 
-    monkeypatch.setattr(engineio_server, "accept", late)
+    monkeypatch.setattr(echo.eio.websockets, "accept", late)
     async with aiohttp.ClientSession() as http:
         connecting = asyncio.create_task(http.ws_connect(echo.url + PATH + "websocket"))
         await asked.wait()
@@ -318,7 +318,7 @@ async def test_a_websocket_that_does_not_answer_is_closed() -> None:
 
 async def test_a_half_open_connection_is_forgotten_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer does not even answer the close frame."""
-    monkeypatch.setattr("server.delivery.raw_sockets.CLOSE_TIMEOUT", 0.2)
+    monkeypatch.setattr("server.delivery.websocket.CLOSE_TIMEOUT", 0.2)
     async with echo_server(**BRISK) as echo:
         host, port = echo.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -354,7 +354,7 @@ async def test_a_thousand_pongs_change_nothing() -> None:
 
 async def test_a_websocket_that_does_not_read_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "PATIENCE", 0.05)
-    monkeypatch.setattr("server.delivery.raw_sockets.CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("server.delivery.websocket.CLOSE_TIMEOUT", 0.1)
     async with echo_server(send_buffer_limit=50_000) as echo, websocket(echo.url) as socket:
         connection = socket._response.connection
         assert connection is not None and connection.transport is not None

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.delivery import engineio_probe, engineio_server, engineio_socket
+from server.delivery import engineio_probe, engineio_socket
 from tests.support.engineio import PATIENCE, PROMPT, Echo, Polling, closed, echo_server, until
 
 
@@ -213,15 +213,15 @@ async def test_polls_do_not_spin_while_an_answer_to_the_probe_is_lost(echo: Echo
 async def test_there_is_one_upgrade_at_a_time(echo: Echo, client: Polling, monkeypatch: pytest.MonkeyPatch) -> None:
     """The story: two requests passed the check before either WebSocket was accepted; both took over, and what one had
     written was lost to the other."""
-    accept, arrived = engineio_server.accept, 0
+    accept, arrived = echo.eio.websockets.accept, 0
 
-    async def slow(request: Any, limits: Any) -> Any:
+    async def slow(request: Any, **options: Any) -> Any:
         nonlocal arrived
         arrived += 1
         await asyncio.sleep(0.05)
-        return await accept(request, limits)
+        return await accept(request, **options)
 
-    monkeypatch.setattr(engineio_server, "accept", slow)
+    monkeypatch.setattr(echo.eio.websockets, "accept", slow)
     outcomes = await asyncio.gather(*(client.websocket() for _ in range(3)), return_exceptions=True)
     (socket,) = [outcome for outcome in outcomes if isinstance(outcome, aiohttp.ClientWebSocketResponse)]
     assert arrived == 1
@@ -233,11 +233,11 @@ async def test_there_is_one_upgrade_at_a_time(echo: Echo, client: Polling, monke
 async def test_an_upgrade_whose_client_has_gone_may_be_tried_again(
     echo: Echo, client: Polling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def gone(request: Any, limits: Any) -> Any:
+    async def gone(request: Any, **options: Any) -> Any:
         raise ConnectionResetError
 
     with monkeypatch.context() as patched:
-        patched.setattr(engineio_server, "accept", gone)
+        patched.setattr(echo.eio.websockets, "accept", gone)
         with pytest.raises(aiohttp.ClientError):
             await client.websocket()
     await works(client)

@@ -19,6 +19,8 @@ from aiohttp import web
 
 from server.delivery.engineio_server import EngineServer
 from server.delivery.engineio_socket import EngineSocket
+from server.delivery.outlet import Outlet
+from server.delivery.websocket import WebSocketServer
 
 PATIENCE = 10.0  # seconds until a condition that should hold is given up
 PROMPT = 1.0  # seconds in which whatever ended must be forgotten
@@ -82,11 +84,16 @@ def engine_sockets() -> int:
     return sum(isinstance(each, EngineSocket) for each in gc.get_objects())
 
 
+def websocket_server(*, max_frame_size: int = 1 << 20, send_buffer_limit: int = 1 << 20) -> WebSocketServer:
+    return WebSocketServer(Outlet(), heartbeat=25, max_frame_size=max_frame_size, send_buffer_limit=send_buffer_limit)
+
+
 @asynccontextmanager
-async def echo_server(**options: Any) -> AsyncIterator[Echo]:
+async def echo_server(*, send_buffer_limit: int = 1 << 20, **options: Any) -> AsyncIterator[Echo]:
     """A server on a free port; at the end its clients are gone, and nothing may be left of them."""
-    given = {"ping_interval": 20.0, "ping_timeout": 20.0, "send_buffer_limit": 1 << 20, "max_http_buffer_size": LIMIT}
-    eio = EngineServer(**(given | {"async_mode": "aiohttp", "cors_allowed_origins": "*"} | options))
+    given = {"ping_interval": 20.0, "ping_timeout": 20.0, "async_mode": "aiohttp", "cors_allowed_origins": "*"}
+    websockets = websocket_server(max_frame_size=LIMIT, send_buffer_limit=send_buffer_limit)
+    eio = EngineServer(websockets=websockets, **(given | options))
     echo = Echo(eio)
     for event in ("connect", "message", "disconnect"):
         eio.on(event, getattr(echo, f"on_{event}"))
@@ -109,6 +116,7 @@ async def echo_server(**options: Any) -> AsyncIterator[Echo]:
         await echo.emptied()
     finally:
         await eio.stop()
+        await websockets.stop()
         await runner.cleanup()
     before.add(asyncio.current_task())  # of a fixture, the end runs in a task of its own
     await until(lambda: not asyncio.all_tasks() - before, PROMPT)

@@ -23,10 +23,13 @@ from server.delivery.engineio_socket import EngineSocket
 from server.delivery.pings import Pings
 from server.delivery.rooms import Registry
 from server.delivery.socketio_server import SocketIOServer
+from tests.support.engineio import websocket_server
 
 
 def socketio_server(**options: Any) -> SocketIOServer:
-    return SocketIOServer(Registry(), send_buffer_limit=1 << 20, redis_url="", channel="", **options)
+    return SocketIOServer(
+        Registry(), websockets=websocket_server(max_frame_size=5000), redis_url="", channel="", **options
+    )
 
 
 # ---- hooks
@@ -57,7 +60,7 @@ def test_what_we_override_or_stand_in_for_is_still_called_like_this(owner: type,
 
 
 def test_python_socketio_builds_our_server_with_our_handlers() -> None:
-    server = socketio_server(ping_interval=3, ping_timeout=4, max_http_buffer_size=5000, transports=["websocket"])
+    server = socketio_server(ping_interval=3, ping_timeout=4, transports=["websocket"])
     eio = server.eio
     assert type(eio) is EngineServer
     assert eio.handlers == {

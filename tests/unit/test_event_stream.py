@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from server.delivery.event_stream import TURNS, Heartbeat
-from server.delivery.subscribers import Progress
+from server.delivery.rooms import Registry
 from server.delivery.wire import EVENT_STREAM, EVENT_STREAM_UNCHUNKED
 from server.events.subscription import Subscription
 from server.store.log import LoggedEvent
@@ -47,7 +47,7 @@ class CountingLink:
 async def test_the_heartbeats_of_many_streams_are_spread() -> None:
     """Streams that began in one instant get theirs in turns, each turn some of them."""
     written: list[float] = []
-    heartbeat = Heartbeat(Progress(), 0.15)
+    heartbeat = Heartbeat(Registry().progress, 0.15)
     links: list[Any] = [CountingLink(written) for _ in range(300)]
     for link in links:
         heartbeat.add(link)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import jwt
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 
 from server import logs
 
@@ -25,6 +26,7 @@ def stream() -> Iterator[io.StringIO]:
     logs.configure("json", "DEBUG", captured)
     yield captured
     logging.captureWarnings(False)
+    logging.getLogger("aiohttp.server").filters = []
     sys.excepthook = hook
     for name, (handlers, level) in before.items():
         logging.getLogger(name).handlers = handlers
@@ -179,3 +181,13 @@ def test_any_other_is_replaced(offered: str | None) -> None:
     assert made != offered
     assert logs.SANE_ID.fullmatch(made)
     assert made != logs.request_id(offered)
+
+
+def test_what_is_no_http_leaves_one_line_and_no_stack(stream: io.StringIO) -> None:
+    try:
+        raise BadHttpMessage("Invalid header token")
+    except BadHttpMessage:
+        logging.getLogger("aiohttp.server").exception("Error handling request from %s", "127.0.0.1")
+    (line,) = lines(stream)
+    assert (line["level"], line["message"]) == ("INFO", "Error handling request from 127.0.0.1")
+    assert line.keys().isdisjoint({"exception", "exc_info", "stack"})

@@ -7,10 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from server.delivery.outlet import Outlet
 from server.delivery.relay import Relay
 from server.delivery.rooms import Registry
 from server.delivery.subscribers import Subscriber
-from server.delivery.wire import websocket_frame
 from server.events import rooms
 from server.events.control import AccessEnded, AccessGranted, SessionsEnded, TablesClosed
 from server.events.event import ControlEvent, Origin
@@ -44,7 +44,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 @pytest.fixture
 async def relay(store: Store) -> AsyncIterator[Relay]:
     """A started relay whose log is empty; it looks at the log only when it is woken."""
-    made = Relay(store, Registry(), poll_interval=3600)
+    made = Relay(store, Registry(), Outlet(), poll_interval=3600)
     await made.start()
     yield made
     await made.stop()
@@ -65,18 +65,6 @@ async def test_events_are_delivered_in_order_and_once_however_they_come(relay: R
     assert payloads(who) == [b'{"n":%d}' % number for number in range(1, 6)]
 
 
-async def test_successive_events_for_the_same_sockets_are_written_at_once(relay: Relay) -> None:
-    here, there = listener(relay, "core:table:1", sid="here"), listener(relay, "core:table:2", sid="there")
-    relay.hear([said(1), said(2), said(3, "core:table:2"), said(4), control(5, TablesClosed(7, [])), said(6), said(7)])
-    assert isinstance(here.link, MemoryLink) and isinstance(there.link, MemoryLink)
-    assert here.link.frames == [b"".join(frame_of(n) for n in run) for run in ((1, 2), (4,), (6, 7))]
-    assert there.link.frames == [frame_of(3)]
-
-
-def frame_of(number: int) -> bytes:
-    return websocket_frame(b'{"n":%d}' % number)
-
-
 async def test_a_gap_is_filled_from_the_log(relay: Relay, store: Store) -> None:
     who = listener(relay, "core:table:1")
     heard: list[LoggedEvent] = []
@@ -94,7 +82,7 @@ async def test_a_gap_is_filled_from_the_log(relay: Relay, store: Store) -> None:
 
 
 async def test_a_silent_relay_looks_at_the_log_by_itself(store: Store) -> None:
-    relay = Relay(store, Registry(), poll_interval=0.01)
+    relay = Relay(store, Registry(), Outlet(), poll_interval=0.01)
     await relay.start()
     who = listener(relay, "core:workspace:7")
     store.on_commit = lambda events: None  # a bell that never rings

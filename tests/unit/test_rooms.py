@@ -9,14 +9,20 @@ import socketio
 from server.delivery.rooms import Registry
 from server.delivery.socketio_server import SocketIOLink, SocketIOServer
 from server.delivery.subscribers import Subscriber
-from server.delivery.wire import texts_of
+from server.delivery.wire import CORE_SOCKETIO, texts_of
 from server.events.event import Origin
 from server.store.log import LoggedEvent
+from tests.support.engineio import websocket_server
 from tests.unit.doubles import subscriber
 
 
 def event(*rooms: str, origin: Origin | None = None) -> LoggedEvent:
     return LoggedEvent(1, "x", rooms, b"{}", origin)
+
+
+def audience(registry: Registry, event: LoggedEvent) -> list[Subscriber]:
+    """Whom an event goes to, of connections that are no WebSockets."""
+    return registry.fanout(event).others
 
 
 def test_an_event_reaches_everybody_in_any_of_its_rooms_once() -> None:
@@ -27,8 +33,8 @@ def test_an_event_reaches_everybody_in_any_of_its_rooms_once() -> None:
     registry.join(ann, "one", 0)
     registry.join(ann, "two", 0)
     registry.join(bob, "two", 0)
-    assert registry.audience(event("one", "two")) == [ann, bob]
-    assert registry.audience(event("three")) == []
+    assert audience(registry, event("one", "two")) == [ann, bob]
+    assert audience(registry, event("three")) == []
 
 
 @pytest.mark.parametrize(
@@ -44,7 +50,7 @@ def test_only_the_acting_users_own_socket_is_left_out(origin: Origin, left_out: 
     ann = subscriber("ann", 1)
     registry.add(ann)
     registry.join(ann, "room", 0)
-    assert (ann not in registry.audience(event("room", origin=origin))) is left_out
+    assert (ann not in audience(registry, event("room", origin=origin))) is left_out
 
 
 def test_the_two_indexes_mirror_each_other_through_any_sequence() -> None:
@@ -93,12 +99,12 @@ class Engine:
 
 def client_of(server: SocketIOServer, engine: Any, sid: str, namespace: str = "/core") -> Subscriber:
     link = SocketIOLink(server, sid, engine, namespace)
-    return Subscriber(server.manager.registry.progress, sid, 1, None, link)
+    return Subscriber(server.manager.registry.progress, sid, 1, CORE_SOCKETIO, link)
 
 
 def connected(namespace: str = "/core") -> tuple[SocketIOServer, str]:
     """A server with one client of a namespace."""
-    server = SocketIOServer(Registry(), send_buffer_limit=1 << 20, redis_url="", channel="")
+    server = SocketIOServer(Registry(), websockets=websocket_server(), redis_url="", channel="")
     engine: Any = Engine(server, "eio")
     who = client_of(server, engine, "sid", namespace)
     assert server.welcome(engine, namespace, who) is not None
@@ -145,7 +151,7 @@ async def test_raw_sockets_share_the_rooms_but_not_the_namespaces() -> None:
     registry.add(raw)
     registry.join(raw, "blue", 0)
     await server.enter_room(sid, "blue", namespace="/core")
-    assert len(registry.audience(event("blue"))) == 2
+    assert len(audience(registry, event("blue"))) == 2
     assert list(server.manager.get_participants("/core", "blue")) == [(sid, "eio")]
 
 
@@ -170,7 +176,7 @@ async def test_a_client_that_comes_back_takes_its_place_over_and_the_late_end_of
     assert old.restarted
     await server._handle_eio_disconnect("eio", "ping timeout")
     assert server.manager.clients[sid].subscriber is back
-    assert registry.audience(event("blue")) == [back]
+    assert audience(registry, event("blue")) == [back]
 
 
 def test_the_hooks_that_are_overridden_still_exist() -> None:

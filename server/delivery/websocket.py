@@ -1,0 +1,355 @@
+"""WebSockets of the server: after the handshake a connection leaves aiohttp and is served by its own protocol.
+
+Invariants: messages are handled one after the other, in the order in which they came, and what comes while one is
+handled waits in a bounded queue; an idle connection costs no task, no timer, no request and no queue; it has ended as
+soon as it is closed or lost and no message is being handled, in one place and once. A close is an exchange of close
+frames: until the peer's has come what it sends is read and dropped, since the kernel resets a connection that is
+closed while bytes wait, and what was written last is lost with it.
+"""
+
+import asyncio
+import base64
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from server.delivery.backlog import Backlog
+from server.delivery.outlet import Outlet
+from server.delivery.pings import Pings
+from server.delivery.subscribers import Link
+from server.delivery.turnstile import ENDINGS
+from server.delivery.websocket_reader import CLOSE, PING, PONG, BrokenProtocol, Payload, WebSocketReader, code_of
+from server.delivery.wire import Frame, websocket_frame
+from server.errors import CloseCode, Unavailable
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+VERSION = "13"
+CLOSE_TIMEOUT = 5.0  # seconds a peer gets to read the rest and answer a close
+MAX_REASON = 123  # bytes of a close frame's reason
+INBOX = 64  # messages that may wait while one is handled; then the client has to,
+LARGE = 1 << 16  # and after one with more bytes than this
+FINAL = 0x80  # the bit of a frame that is whole
+PING_FRAME = websocket_frame(b"", FINAL | PING)
+logger = logging.getLogger(__name__)
+
+
+class Lost(asyncio.Transport):
+    """The transport of a connection that has none any more."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        """It has ended."""
+
+    resume_reading = pause_reading = close = abort
+
+
+LOST = Lost()
+
+
+class WebSocket(asyncio.Protocol, Link, Backlog):
+    """One accepted connection. It hears what comes after `begin`; what came before waits."""
+
+    __slots__ = (
+        "_context",
+        "_deadline",
+        "_ended",
+        "_inbox",
+        "_own",
+        "_reader",
+        "_take",
+        "_task",
+        "_waiter",
+        "closing",
+        "descriptor",
+        "frames",
+        "server",
+        "transport",
+    )
+
+    def __init__(self, server: "WebSocketServer", transport: asyncio.Transport) -> None:
+        self.server = server
+        self.transport = transport
+        self.descriptor = self._own = descriptor_of(transport)
+        self.limit = server.send_buffer_limit
+        self.seen = None
+        self.frames: tuple[Frame, ...] = ()
+        self.closing = False
+        self._context = copy_context()  # of the handshake: the log lines of the connection bear its name
+        self._reader: WebSocketReader | None = WebSocketReader(server.max_frame_size)
+        self._inbox: deque[Payload] | None = None
+        self._take: Callable[[Payload], Awaitable[None]] | None = None
+        self._ended: Callable[[], None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+
+    # ---- what is sent
+
+    def write(self, frame: Frame) -> bool:
+        if self.closing or self.transport is LOST:
+            return False
+        self.server.outlet.add(self, frame)
+        return True
+
+    @property
+    def socket(self) -> "WebSocket":
+        return self
+
+    def put(self, data: bytes) -> None:
+        if not self.closing and not self.transport.is_closing():
+            self.transport.write(data)
+            self.watch()
+
+    def write_beside(self) -> None:
+        """Lets what is written go beside the transport, as long as nothing waits in it."""
+        self.transport.set_write_buffer_limits(high=0)
+        if self.transport.get_write_buffer_size():
+            self.pause_writing()
+
+    def pause_writing(self) -> None:
+        self.descriptor = -1
+
+    def resume_writing(self) -> None:
+        self.descriptor = self._own
+
+    def backlog(self) -> int:
+        return self.transport.get_write_buffer_size() + sum(map(len, self.frames))
+
+    @property
+    def alive(self) -> bool:
+        return not self.closing and not self.transport.is_closing()
+
+    def cut(self) -> None:
+        self.close(CloseCode.TOO_SLOW, "too slow")
+
+    def close(self, code: int, reason: str) -> None:
+        """Ends with a close frame; a peer that does not answer it is dropped."""
+        if self.closing or self.transport is LOST:
+            return
+        text = reason.encode()[:MAX_REASON].decode(errors="ignore").encode()
+        self.write(websocket_frame(code.to_bytes(2, "big") + text, FINAL | CLOSE))
+        self.server.outlet.flush()
+        self.closing = True
+        self.descriptor = self._own = -1
+        self._deadline = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.transport.abort)
+        self._end_if_idle()
+
+    def ping(self) -> None:
+        self.write(PING_FRAME)
+
+    def lost(self) -> None:
+        """No answer to a ping came in time."""
+        self.transport.abort()
+
+    # ---- what comes
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is None:
+            return
+        try:
+            for opcode, payload in self._reader.feed(data):
+                self._receive(opcode, payload)
+        except BrokenProtocol as error:
+            self._reader = None  # what follows cannot be read; the peer learns from the end of ours that this is all
+            self.close(error.code, str(error))
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+
+    def _receive(self, opcode: int, payload: Payload) -> None:
+        if opcode == CLOSE:
+            assert isinstance(payload, bytes)
+            self.close(code_of(payload), "")
+            self.transport.close()
+        elif opcode == PING:
+            assert isinstance(payload, bytes)
+            self.write(websocket_frame(payload, FINAL | PONG))
+        elif opcode == PONG:
+            self.server.pings.answered(self)
+        elif not self.closing:
+            self._queue(payload)
+
+    def _queue(self, payload: Payload) -> None:
+        """Hands a message on, or lets it wait; a client that is ahead of us has to wait itself."""
+        if self._inbox is None:
+            self._inbox = deque()
+        self._inbox.append(payload)
+        if self._waiter is not None:
+            self._waiter.set_result(None)
+            self._waiter = None
+        elif self._take is not None and self._task is None:
+            self._task = self.server.spawn(self._work(), self._context)
+        if len(self._inbox) >= INBOX or len(payload) > LARGE:
+            self.transport.pause_reading()
+
+    async def _work(self) -> None:
+        """Handles what waits, one message after the other."""
+        assert self._take is not None
+        try:
+            while self._inbox and not self.closing and self.transport is not LOST:
+                await self._take(self._inbox.popleft())
+        except Unavailable:
+            self.close(CloseCode.RESTART, "The database is not available just now.")
+        except Exception:
+            logger.exception("a socket failed")
+            self.close(CloseCode.RESTART, "error")
+        finally:
+            self._task = self._inbox = None  # an empty queue is 600 bytes
+            self.transport.resume_reading()
+            self._end_if_idle()
+
+    async def receive(self) -> Payload | None:
+        """The next message before `begin`; None when the connection has ended."""
+        if not self._inbox and self.alive:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._inbox.popleft() if self._inbox else None
+
+    # ---- beginning and end
+
+    def begin(self, take: Callable[[Payload], Awaitable[None]], ended: Callable[[], None]) -> None:
+        """Has `take` called with one message after the other, and `ended` when the connection has."""
+        self._take, self._ended = take, ended
+        if self._inbox:
+            self._task = self.server.spawn(self._work(), self._context)
+        self._end_if_idle()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.transport = LOST
+        self.server.forget(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._waiter is not None:
+            self._waiter.set_result(None)
+            self._waiter = None
+        self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        if self._ended is not None and self._task is None and (self.closing or self.transport is LOST):
+            ended, self._ended, self._take = self._ended, None, None
+            ENDINGS.call(ended)
+
+
+class WebSocketServer:
+    """The WebSockets of the server: accepts, pings and ends them. `heartbeat` is the interval of pings in seconds, the
+    rest are bytes: of the largest message that a client may send, and what may wait to be read by it."""
+
+    def __init__(self, outlet: Outlet, *, heartbeat: float, max_frame_size: int, send_buffer_limit: int) -> None:
+        self.outlet = outlet
+        self.max_frame_size = max_frame_size
+        self.send_buffer_limit = send_buffer_limit
+        self.pings = Pings(heartbeat, heartbeat / 2)
+        self._open: set[WebSocket] = set()
+        self._empty = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def accept(self, request: web.Request, *, heartbeat: bool = True) -> tuple[WebSocket, web.StreamResponse]:
+        """Answers an upgrade request and takes its connection away from aiohttp, which the handler gives the second
+        value to; no exception of a handler is answered any more. Raises HTTPBadRequest, or ConnectionError."""
+        answer = web.StreamResponse(status=101, headers=handshake(request))
+        await answer.prepare(request)
+        protocol, transport = request.protocol, request.transport
+        if transport is None:
+            raise ConnectionResetError
+        early = Early()
+        protocol.set_parser(early)  # type: ignore[arg-type]
+        socket = WebSocket(self, transport)
+        transport.set_protocol(socket)
+        socket.write_beside()
+        protocol.transport = None  # it would close it
+        protocol.connection_lost(None)
+        transport.resume_reading()
+        self._open.add(socket)
+        self._empty.clear()
+        if heartbeat:
+            self.pings.begin(socket)
+        if early.data:
+            socket.data_received(early.data)
+        return socket, answer
+
+    def forget(self, socket: WebSocket) -> None:
+        """A connection is lost."""
+        self._open.discard(socket)
+        self.pings.forget(socket)
+        if not self._open:
+            self._empty.set()
+
+    def __len__(self) -> int:
+        """How many connections there are, those that are being closed too."""
+        return len(self._open)
+
+    def spawn(self, work: Coroutine[Any, Any, None], context: Context) -> asyncio.Task[None]:
+        """Runs a coroutine on its own, keeping a reference until it ends."""
+        task = asyncio.get_running_loop().create_task(work, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def idle(self) -> None:
+        """Waits until there is no connection."""
+        if self._open:
+            await self._empty.wait()
+
+    async def stop(self) -> None:
+        """Asks all peers to come back later, and waits until they have gone and all messages are handled."""
+        for socket in list(self._open):
+            socket.close(CloseCode.RESTART, "restart")
+        await self.idle()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.pings.stop()
+
+
+class Early:
+    """What aiohttp has read of a connection beyond the handshake."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """Whoever reads on finds that out."""
+
+
+def is_upgrade(request: web.Request) -> bool:
+    """True for the request of a WebSocket handshake that can be answered (RFC 6455, 4.2.1)."""
+    headers = request.headers
+    try:
+        key = base64.b64decode(headers.get(hdrs.SEC_WEBSOCKET_KEY, ""), validate=True)
+    except ValueError:
+        return False
+    return (
+        headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket"
+        and "upgrade" in headers.get(hdrs.CONNECTION, "").lower()
+        and headers.get(hdrs.SEC_WEBSOCKET_VERSION) == VERSION
+        and len(key) == 16
+    )
+
+
+def handshake(request: web.Request) -> dict[str, str]:
+    """The headers that accept an upgrade, without extensions; raises HTTPBadRequest."""
+    if not is_upgrade(request):
+        raise web.HTTPBadRequest(text="no WebSocket handshake")
+    proof = hashlib.sha1(request.headers[hdrs.SEC_WEBSOCKET_KEY].encode() + GUID).digest()
+    return {
+        hdrs.UPGRADE: "websocket",
+        hdrs.CONNECTION: "Upgrade",
+        hdrs.SEC_WEBSOCKET_ACCEPT: base64.b64encode(proof).decode(),
+    }
+
+
+def descriptor_of(transport: asyncio.Transport) -> int:
+    """The descriptor that may be written to beside the transport; -1 where that encrypts what it writes."""
+    encrypts = transport.get_extra_info("sslcontext") is not None
+    return -1 if encrypts else int(transport.get_extra_info("socket").fileno())

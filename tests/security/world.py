@@ -1,0 +1,52 @@
+"""Somebody with one thing of every kind, so that requests reach what they are about."""
+
+from typing import Any
+
+from tests.support.app import Person
+
+World = dict[str, Any]
+
+
+async def make_world(ann: Person) -> World:
+    """The ids of Ann's things, by the names that paths and bodies give them."""
+    workspace = await ann.workspace()
+    database = await ann.database(workspace)
+    table = await ann.table(database)
+    fields = await ann.ok("GET", f"/api/database/fields/table/{table}/")
+    rows = await ann.ok("GET", f"/api/database/rows/table/{table}/")
+    members = await ann.ok("GET", f"/api/workspaces/users/workspace/{workspace}/")
+    invited = {"email": "bob@example.com", "permissions": "MEMBER", "base_url": ann.server.url}
+    invitation = await ann.ok("POST", f"/api/workspaces/invitations/workspace/{workspace}/", invited)
+    return {
+        "workspace_id": workspace,
+        "database_id": database,
+        "application_id": database,
+        "table_id": table,
+        "field_id": fields[0]["id"],
+        "row_id": rows["results"][0]["id"],
+        "member_id": members[0]["id"],
+        "invitation_id": invitation["id"],
+    } | await make_board_and_records(ann, workspace)
+
+
+async def make_board_and_records(ann: Person, workspace: int) -> World:
+    """A collection with a workflow, a column and an item; a project with an endpoint and a record."""
+    collection = await ann.ok("POST", "/collections", {"workspace_id": str(workspace), "name": "Board"})
+    workflow_body = {"collection_id": collection["id"], "classification": "OTHER", "name": "Flow"}
+    workflow = await ann.ok("POST", "/workflows", workflow_body)
+    column = await ann.ok("POST", "/columns", {"workflow_id": workflow["id"], "name": "To do"})
+    item = await ann.ok("POST", "/items", {"column_id": column["id"], "name": "Item"})
+    project = await ann.ok("POST", "/api/projects/", {"workspace_id": workspace, "name": "Project"})
+    endpoint = await ann.ok("POST", f"/api/projects/{project['id']}/endpoints/", {"name": f"endpoint-{project['id']}"})
+    record = await ann.ok("POST", f"/api/1/ce/{endpoint['name']}?key={project['key']}", {"a": 1})
+    return {
+        "collection_id": collection["id"],
+        "workflow_id": workflow["id"],
+        "column_id": column["id"],
+        "item_id": item["id"],
+        "project_id": project["id"],
+        "endpoint_id": endpoint["id"],
+        "name": endpoint["name"],
+        "key": project["key"],
+        "uniqueId": record["uniqueId"],
+    }
