@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix faults bench bench-quick demo docs lock clean
+.PHONY: help run test check fix faults security bench bench-quick demo docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ fix: $(VENV)/.installed-dev ## format, and repair what the linter can
 
 faults: $(VENV)/.installed-dev ## kill, drop and starve for ten minutes, and write what was lost into docs/reliability.md
 	$(BIN)/python -m pytest tests/faults --faults-seconds 600 --write-reliability $(ARGS)
+
+security: $(VENV)/.installed-dev ## try what hostile clients try, and write what came of it into docs/security.md
+	$(BIN)/python -m pytest tests/security tests/conformance --ignore tests/conformance/test_recorded.py --write-security $(ARGS)
 
 bench: $(VENV)/.installed-dev ## measure throughput and latency on this machine
 	$(BIN)/python -m bench $(ARGS)

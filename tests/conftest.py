@@ -12,11 +12,13 @@ from tests.support.node import Toolchain, install, toolchain
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
 
+pytest_plugins = ["tests.support.security_report"]
 BUDGETS = {
     "unit": 60,
     "integration": 360,
     "conformance": 150,
     "faults": 240,
+    "security": 90,
 }  # seconds on two cores; CONTRIBUTING.md names them too
 
 

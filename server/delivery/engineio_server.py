@@ -15,7 +15,7 @@ import engineio
 from aiohttp import hdrs, web
 from engineio.packet import OPEN, Packet
 
-from server.delivery.engineio_socket import EngineSocket
+from server.delivery.engineio_socket import EngineSocket, Handshake
 from server.delivery.pings import Pings
 from server.delivery.websocket import WebSocketServer, is_upgrade
 
@@ -86,7 +86,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
     async def serve_polling(self, request: web.Request) -> web.StreamResponse:
         """A poll, the first of a connection too, or what a client sends."""
         sid = request.query.get("sid")
-        socket = EngineSocket(self, self.generate_id(), request) if sid is None else self.sockets[sid]
+        socket = EngineSocket(self, self.generate_id(), Handshake.of(request)) if sid is None else self.sockets[sid]
         if request.method == hdrs.METH_POST:
             status = await socket.post(request)
             return self.reply(request, status, POSTED.get(status, "Bad request"))
@@ -110,7 +110,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
             if socket is not None:
                 socket.upgrading = False
         if socket is None:
-            socket = EngineSocket(self, self.generate_id(), request, link)
+            socket = EngineSocket(self, self.generate_id(), Handshake.of(request), link)
             await self.begin(socket)
         if agreed:
             link.begin(socket.hear, socket.gone)
@@ -134,7 +134,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
         self.pings.begin(socket)
         wanted = False
         try:
-            wanted = await self.trigger("connect", socket.sid, {"aiohttp.request": socket.request}) is not False
+            wanted = await self.trigger("connect", socket.sid, {}) is not False
         finally:
             if not wanted:
                 await socket.close(abort=True)

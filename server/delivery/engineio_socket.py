@@ -9,9 +9,9 @@ A connection ends in one turn of the event loop, and is forgotten in it.
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from engineio.packet import CLOSE, MESSAGE, NOOP, OPEN, PING, PONG, UPGRADE, Packet
 
 from server.delivery.engineio_polling import (
@@ -58,14 +58,51 @@ class Host(Protocol):
         """Runs a coroutine on its own."""
 
 
-class EngineSocket:
-    """One Engine.IO connection; `request` is the one with which it began, `link` its WebSocket, None while it polls.
-    python-engineio reads `session`, `upgraded` and `closed`."""
+class Handshake(NamedTuple):
+    """What is kept of the request with which a connection began: all that says who the client is, and from where."""
 
-    def __init__(self, server: Host, sid: str, request: web.Request, link: WebSocket | None = None) -> None:
+    token: str
+    authorization: str
+    cookie: str
+    origin: str | None
+    host: str
+
+    @classmethod
+    def of(cls, request: web.Request) -> Self:
+        headers = request.headers
+        return cls(
+            request.query.get("token", ""),
+            headers.get(hdrs.AUTHORIZATION, ""),
+            headers.get(hdrs.COOKIE, ""),
+            headers.get(hdrs.ORIGIN),
+            headers.get(hdrs.HOST, ""),
+        )
+
+
+class EngineSocket:
+    """One Engine.IO connection; `link` is its WebSocket, None while it polls. python-engineio reads `session`,
+    `upgraded` and `closed`."""
+
+    __slots__ = (
+        "__weakref__",
+        "_next",
+        "_polled",
+        "_posting",
+        "_probed",
+        "closed",
+        "handshake",
+        "link",
+        "outbox",
+        "server",
+        "session",
+        "sid",
+        "upgrading",
+    )
+
+    def __init__(self, server: Host, sid: str, handshake: Handshake, link: WebSocket | None = None) -> None:
         self.server = server
         self.sid = sid
-        self.request = request
+        self.handshake = handshake
         self.session: dict[str, Any] = {}
         self.link = link
         self.outbox = Outbox(server.send_buffer_limit, self.cut)

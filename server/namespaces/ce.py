@@ -10,7 +10,6 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import socketio
-from aiohttp import hdrs
 
 from server.actions.endpoints import ENDPOINT_NAME
 from server.auth.visitors import Visitor
@@ -83,7 +82,7 @@ class RecordsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         subscriber = Subscriber(self.registry.progress, sid, None, None, link)
         if self.socketio.welcome(engine, self.namespace, subscriber) is not None:
             self.registry.add(subscriber)
-            self.watchers[sid] = Watcher(subscriber, engine.request.headers.get(hdrs.ORIGIN))
+            self.watchers[sid] = Watcher(subscriber, engine.handshake.origin)
 
     def left(self, client: Client, reason: str) -> None:
         """Forgets what a client heard."""

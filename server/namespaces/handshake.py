@@ -4,25 +4,23 @@ login of the items API sets, or the query."""
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from aiohttp import hdrs, web
-
 from server.auth.origins import OriginRules
+from server.delivery.engineio_socket import Handshake
 
 SCHEMES = ("jwt", "bearer")
 COOKIE = "access_token"
 
 
-def token_of(request: web.Request, auth: Any, origins: OriginRules) -> str:
+def token_of(handshake: Handshake, auth: Any, origins: OriginRules) -> str:
     """The access token of a connection; empty when there is none, or only a cookie that the page may not use."""
     token = auth.get("token") if isinstance(auth, dict) else None
     if isinstance(token, str) and bare(token):
         return bare(token)
-    if header := bare(request.headers.get(hdrs.AUTHORIZATION, "")):
+    if header := bare(handshake.authorization):
         return header
-    if cookie := cookie_of(request.headers.get(hdrs.COOKIE, "")):
-        allowed = origins.may_use_cookie(request.headers.get(hdrs.ORIGIN), request.headers.get(hdrs.HOST, ""))
-        return cookie if allowed else ""
-    return request.query.get("token", "")
+    if cookie := cookie_of(handshake.cookie):
+        return cookie if origins.may_use_cookie(handshake.origin, handshake.host) else ""
+    return handshake.token
 
 
 def bare(text: str) -> str:

@@ -69,7 +69,7 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
 
     async def enter(self, engine: EngineSocket, auth: Any) -> None:
         """Lets a client with a good token in (contract mirrors.md, items.md); raises Refused or Unavailable."""
-        who = Credentials(self.doors.tokens.read_access(token_of(engine.request, auth, self.doors.origins)))
+        who = Credentials(self.doors.tokens.read_access(token_of(engine.handshake, auth, self.doors.origins)))
         assert who.claims is not None
         rooms = await self.relay.admit(partial(self.find_rooms, who))
         position, user_id = self.relay.cursor, who.claims.user_id

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.checker import Findings
+from tests.support.marked_page import put_between
 
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 HEAD = "| fault | database | times | events committed | deliveries checked | lost | doubled or out of order |"
@@ -48,9 +49,6 @@ class Report:
 
     def write(self, page: Path, remark: str) -> None:
         """Puts the table between the marks of a page, which may not exist yet."""
-        text = page.read_text() if page.exists() else f"# Reliability\n\n{BEGIN}\n{END}\n"
-        before, begin, rest = text.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not begin or not end:
-            raise ValueError(f"{page} lacks the marks {BEGIN} and {END}")
-        page.write_text(f"{before}{BEGIN}\n{remark}\n\n{self.table()}\n{END}{after}")
+        if not page.exists():
+            page.write_text(f"# Reliability\n\n{BEGIN}\n{END}\n")
+        put_between(page, BEGIN, END, f"{remark}\n\n{self.table()}")
