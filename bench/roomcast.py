@@ -51,7 +51,8 @@ class Roomcast(Server):
 
     def environ(self) -> dict[str, str]:
         database = f"sqlite:///{self.folder}/bench.sqlite3"
-        return {"DATABASE_URL": database, "SECRET_KEY": SECRET, "HOST": "127.0.0.1", "PORT": str(self.port)}
+        unlimited = {"MAX_CONNECTIONS_PER_USER": "0"}  # all subscribers are one user
+        return unlimited | {"DATABASE_URL": database, "SECRET_KEY": SECRET, "HOST": "127.0.0.1", "PORT": str(self.port)}
 
     def prepare(self) -> None:
         """Makes accounts, tables and tokens, and says whom changes are for."""

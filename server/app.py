@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from aiohttp import web
+from redis.exceptions import RedisError
 
 from server import faults
 from server.actions.runner import Runner
+from server.addresses import TRUSTED_PROXIES
 from server.auth.origins import OriginRules
 from server.auth.passwords import Passwords
 from server.auth.tokens import Tokens
-from server.delivery.bell import Bell, RedisBell
+from server.delivery.bell import Bell, RedisBell, wake_others
+from server.delivery.http_connections import HttpRunner
+from server.delivery.limits import Limits
 from server.delivery.outlet import Outlet
 from server.delivery.presence import Presence
 from server.delivery.redis_channels import RedisChannels
@@ -24,6 +28,7 @@ from server.delivery.sessions import Sessions
 from server.delivery.socketio_server import SocketIOServer
 from server.delivery.websocket import WebSocketServer
 from server.errors import CloseCode
+from server.metrics import Gauges
 from server.namespaces.admission import Admission
 from server.namespaces.ce import RecordsNamespace
 from server.namespaces.core import CoreNamespace
@@ -34,11 +39,14 @@ from server.namespaces.event_stream import EventStream
 from server.namespaces.events import EventsNamespace
 from server.namespaces.events_socket import EventsSocket
 from server.namespaces.session_namespace import Doors
+from server.rates import Rate
 from server.rest import resources
 from server.rest.access_log import access_log, mark_answer
 from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, TOKENS, Readiness, RestOptions
 from server.rest.events import EVENT_STREAM
 from server.rest.failures import render_failures
+from server.rest.logins import ATTEMPTS, LoginAttempts
+from server.rest.metrics import GAUGES
 from server.rest.middlewares import ORIGINS, cross_origin, negotiate, refuse_oddities
 from server.rest.records import ENDPOINT_SOCKET
 from server.settings import Settings
@@ -84,9 +92,11 @@ def create_app(settings: Settings) -> web.Application:
     )
     app.on_response_prepare.append(mark_answer)
     app[SETTINGS] = settings
-    app[ORIGINS] = [origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()]
+    app[ORIGINS] = OriginRules(settings.public_url, settings.origins)
+    app[TRUSTED_PROXIES] = settings.trusted_proxies
     wire_state(app, settings)
     wire_sockets(app, settings)
+    app[GAUGES] = open_gauges(app)
     for table in resources.ALL:
         app.add_routes(table)
     app.cleanup_ctx.append(run_delivery)
@@ -99,7 +109,7 @@ def wire_state(app: web.Application, settings: Settings) -> None:
     """The store, the runner, and what resources need."""
     tools = app[TOOLS] = open_tools(settings)
     store = tools.store
-    registry = Registry()
+    registry = Registry(settings.max_connections_per_user)
     outlet = app[OUTLET] = Outlet()
     relay = Relay(store, registry, outlet, settings.poll_interval)
     bell = open_bell(settings, relay)
@@ -109,7 +119,16 @@ def wire_state(app: web.Application, settings: Settings) -> None:
     app[RUNNER] = Runner(store)
     app[TOKENS], app[PASSWORDS] = tools.tokens, tools.passwords
     app[READINESS] = Readiness(lambda: bell.connected)
-    app[OPTIONS] = RestOptions(settings.public_url, settings.signup_creates_workspace, settings.allow_signups)
+    app[OPTIONS] = RestOptions(
+        settings.public_url,
+        settings.signup_creates_workspace,
+        settings.allow_signups,
+        settings.body_timeout,
+        settings.max_json_depth,
+        settings.max_pages,
+        settings.metrics_token,
+    )
+    app[ATTEMPTS] = LoginAttempts(settings.login_window, settings.logins_per_account, settings.logins_per_address)
 
 
 def open_tools(settings: Settings) -> Tools:
@@ -120,7 +139,8 @@ def open_tools(settings: Settings) -> Tools:
         readers=settings.database_readers,
         retries=settings.database_retries,
     )
-    tokens = Tokens(settings.secret_key, settings.access_token_lifetime, settings.refresh_token_lifetime)
+    lifetimes = settings.access_token_lifetime, settings.refresh_token_lifetime
+    tokens = Tokens(settings.secret_key, *lifetimes, settings.fallback_keys)
     return Tools(store, tokens, Passwords())
 
 
@@ -136,6 +156,14 @@ def open_bell(settings: Settings, relay: Relay) -> Bell:
     return Bell(relay.hear, relay.wake)
 
 
+async def wake_servers(settings: Settings) -> None:
+    """Has the serving processes look at the log, where a command has changed something. Without Redis, and when it is
+    away, they do so within `poll_interval`."""
+    if settings.redis_url:
+        with contextlib.suppress(RedisError):
+            await wake_others(settings.redis_url, channel(settings, "bell"))
+
+
 def open_presence(settings: Settings) -> Presence:
     """Presence with a connection to Redis of its own, so that its traffic never delays the bell."""
     if settings.redis_url:
@@ -143,25 +171,63 @@ def open_presence(settings: Settings) -> Presence:
     return Presence()
 
 
+def open_limits(settings: Settings) -> Limits:
+    """What clients may have and say."""
+    return Limits(
+        per_address=settings.max_connections_per_address,
+        connects=Rate.of(settings.connects_per_second, settings.connects_burst),
+        events=Rate.of(settings.events_per_second, settings.events_burst),
+        max_depth=settings.max_json_depth,
+    )
+
+
+def open_gauges(app: web.Application) -> Gauges:
+    """What can be read of the running parts."""
+    gauges, registry = Gauges(), app[REGISTRY]
+    gauges.add("websockets", "open WebSockets", lambda: len(app[WEBSOCKETS]))
+    gauges.add("engineio_connections", "Engine.IO connections", lambda: len(app[SOCKETIO].eio.sockets))
+    gauges.add("subscribers", "connections that were let in", lambda: len(registry.subscribers))
+    gauges.add("users", "users with a connection", lambda: len(registry.users))
+    gauges.add("rooms", "rooms with somebody in them", lambda: len(registry.members))
+    gauges.add("requests", "HTTP requests being answered", lambda: app[READINESS].running)
+    gauges.add("log_position", "the last event told to connections", lambda: app[RELAY].cursor)
+    gauges.add("accepting", "1 while the process takes traffic", lambda: app[READINESS].accepting)
+    gauges.add("bell_connected", "1 while commits of other processes are heard of", lambda: app[BELL].connected)
+    return gauges
+
+
+def make_runner(app: web.Application, **timeouts: float) -> HttpRunner:
+    """What serves the application on listening sockets; `timeouts` are those of aiohttp, in seconds."""
+    settings = app[SETTINGS]
+    return HttpRunner(
+        app,
+        header_timeout=settings.header_timeout,
+        max_header_size=settings.max_header_size,
+        max_headers=settings.max_headers,
+        **timeouts,
+    )
+
+
 def wire_sockets(app: web.Application, settings: Settings) -> None:
     """Socket.IO with its namespaces, and the raw sockets."""
+    limits = open_limits(settings)
     registry, relay, runner, presence = app[REGISTRY], app[RELAY], app[RUNNER], app[PRESENCE]
     registry.left = presence.left
-    allowed: list[str] = app[ORIGINS]
-    origins = OriginRules(settings.public_url, frozenset(allowed))
+    origins = app[ORIGINS]
     admission = Admission(runner, relay, registry, settings.max_pages, settings.replay_limit)
     websockets = WebSocketServer(
         app[OUTLET],
         heartbeat=settings.heartbeat,
         max_frame_size=settings.max_frame_size,
         send_buffer_limit=settings.send_buffer_limit,
+        limits=limits,
     )
     server = SocketIOServer(
         registry,
         websockets=websockets,
         redis_url=settings.redis_url,
         channel=channel(settings, "socketio"),
-        cors_allowed_origins="*" if "*" in allowed else allowed,
+        origins=origins,
         transports=["polling", "websocket"] if may_poll(settings) else ["websocket"],
         ping_interval=settings.ping_interval,
         ping_timeout=settings.ping_timeout,
@@ -177,9 +243,10 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
     server.attach(app)
     app[SOCKETIO], app[SESSIONS], app[WEBSOCKETS] = server, sessions, websockets
     app[ENDPOINT_SOCKET] = EndpointSocket(endpoint_door, websockets).serve
-    app[EVENT_STREAM] = EventStream(admission, settings.send_buffer_limit, settings.stream_heartbeat).serve
-    app.router.add_get("/ws/events/", EventsSocket(app[TOKENS], admission, websockets).serve)
-    app.router.add_get("/ws/core/", CoreSocket(CoreDoors(app[TOKENS], admission, presence, websockets)).serve)
+    app[EVENT_STREAM] = EventStream(admission, limits, settings.send_buffer_limit, settings.stream_heartbeat).serve
+    app.router.add_get("/ws/events/", EventsSocket(app[TOKENS], origins, admission, websockets).serve)
+    core_doors = CoreDoors(app[TOKENS], origins, admission, presence, websockets)
+    app.router.add_get("/ws/core/", CoreSocket(core_doors).serve)
 
 
 def may_poll(settings: Settings) -> bool:

@@ -40,6 +40,15 @@ class Unavailable(Exception):
     """The database cannot be reached or written just now; the request may be repeated."""
 
 
+class TooMany(Exception):
+    """More than a limit allows; the client may come back after `wait` seconds."""
+
+    def __init__(self, kind: ErrorCode, wait: float = 1.0) -> None:
+        super().__init__(kind.code)
+        self.kind = kind
+        self.wait = wait
+
+
 INVALID_BODY = ErrorCode("ERROR_REQUEST_BODY_VALIDATION", 400)
 INVALID_QUERY = ErrorCode("ERROR_QUERY_PARAMETER_VALIDATION", 400)
 
@@ -145,6 +154,11 @@ BAD_BODY = ErrorCode("ERROR_BODY", 400)
 BAD_STRATEGY = ErrorCode("ERROR_STRATEGY", 400)
 ANSWER_TOO_LARGE = ErrorCode("ERROR_ANSWER_TOO_LARGE", 413, "The answer is too large: use limit and offset.")
 
+TOO_MANY_CONNECTIONS = ErrorCode("ERROR_TOO_MANY_CONNECTIONS", 429, "Too many connections. Come back later.")
+TOO_MANY_ATTEMPTS = ErrorCode("ERROR_TOO_MANY_ATTEMPTS", 429, "Too many attempts. Come back later.")
+TOO_MANY_MESSAGES = ErrorCode("ERROR_TOO_MANY_MESSAGES", 429, "Too many messages. Send fewer.")
+BODY_TOO_SLOW = ErrorCode("ERROR_BODY_TOO_SLOW", 408, "The request body did not arrive in time.")
+
 NO_SUCH_THING = ErrorCode("ERROR_NOT_FOUND", 404, "Not found.")
 CONFLICT = ErrorCode("ERROR_CONFLICT", 409)
 
@@ -156,7 +170,7 @@ class CloseCode(IntEnum):
     PROTOCOL = 1002  # what came is not WebSocket (RFC 6455, 7.4.1, as the next two); repair the client
     NOT_TEXT = 1007  # a text frame that is not UTF-8
     TOO_BIG = 1009  # a message above the limit
-    MALFORMED = 1008  # ten malformed frames within a minute; repair the client
+    MALFORMED = 1008  # ten malformed frames within a minute, or one packet of Socket.IO; repair the client
     RESTART = 1012  # the server restarts or moves; come back
     ENDPOINT_REFUSED = 4000  # records: name, key, origin, access or token refused; the reason says which
     TOKEN = 4401  # token missing, refused or expired; get a new one, then come back

@@ -25,7 +25,8 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 SECRETS = frozenset(
     {"jwt_token", "token", "access_token", "accesstoken", "refresh_token", "key", "masterkey", "master_key", "pid"}
     | {"x-master-key", "authorization", "cookie", "set-cookie", "sec-websocket-key"}
-    | {"password", "old_password", "new_password", "client_secret", "secret_key"}
+    | {"password", "old_password", "new_password", "client_secret", "secret_key", "secret_key_fallbacks"}
+    | {"workspace_invitation_token", "user_session"}
 )
 REDACTED = "[redacted]"
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
@@ -35,6 +36,7 @@ _QUOTED = re.compile(rf"""(\\*["'](?:{_NAMES})\\*["']\s*[:,=]\s*[bru]*)(\\*["'])
 _HEADER = re.compile(r"\b((?:authorization|cookie|set-cookie|x-master-key)\s*:\s*)[^\r\n]+", re.IGNORECASE)
 _SCHEME = re.compile(r"\b((?:jwt|bearer|token|basic)\s+)[\w.~+/-]{16,}=*", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*")
+_PATH = re.compile(r"(/token/)[^/\s?\"']{16,}")  # what an invitation's link carries
 _URL_PASSWORD = re.compile(r"(\w://[^\s/:@]*:)[^\s/@]+@")
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -50,6 +52,7 @@ def redact(text: str) -> str:
     text = _HEADER.sub(rf"\1{REDACTED}", text)
     text = _SCHEME.sub(rf"\1{REDACTED}", text)
     text = _JWT.sub(REDACTED, text)
+    text = _PATH.sub(rf"\1{REDACTED}", text)
     return _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
 
 

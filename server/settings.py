@@ -5,14 +5,17 @@ reads the environment. `python -m server config` and the settings table in `docs
 """
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 SQLITE = "sqlite:///"
+MIN_KEY = 32  # bytes
+ORIGIN = re.compile(r"https?://[^/?#@\s,]+/?", re.IGNORECASE)
 
 
 class SettingsError(Exception):
@@ -37,9 +40,15 @@ class Settings(BaseModel):
         "sqlite:///roomcast.sqlite3", "sqlite:///FILE or postgres://USER:PASSWORD@HOST:PORT/NAME", secret=True
     )
     redis_url: str = setting("", "redis:// or rediss://; needed as soon as more than one process serves", secret=True)
-    secret_key: str = setting("", "key that signs tokens; with SQLite made and kept beside the file", secret=True)
+    secret_key: str = setting(
+        "", "key that signs tokens, 32 bytes or more; with SQLite made and kept beside the file", secret=True
+    )
+    secret_key_fallbacks: str = setting(
+        "", "further keys that are accepted, comma separated: those before SECRET_KEY, or the one after it", secret=True
+    )
     public_url: str = setting("", "address under which clients reach the server; empty: taken from each request")
     allowed_origins: str = setting("*", "web origins that may call the API and open sockets, comma separated, or *")
+    trusted_proxies: int = setting(0, "proxies in front whose X-Forwarded-* headers are believed", ge=0, le=16)
 
     access_token_lifetime: int = setting(3600, "life of an access token", unit="s", ge=1)
     refresh_token_lifetime: int = setting(7 * 86400, "life of a refresh token", unit="s", ge=1)
@@ -70,10 +79,36 @@ class Settings(BaseModel):
     )
     max_frame_size: int = setting(1 << 20, "largest frame a client may send", unit="B", ge=1024)
     max_body_size: int = setting(20 << 20, "largest JSON request body", unit="B", ge=1024)
-    max_pages: int = setting(200, "pages one socket may subscribe", unit="pages", ge=1)
+    max_json_depth: int = setting(64, "lists and objects within each other in what clients send", ge=8, le=256)
+    max_header_size: int = setting(8190, "largest request line, and largest header", unit="B", ge=1024)
+    max_headers: int = setting(128, "headers of one request", ge=16)
+    header_timeout: float = setting(10.0, "time in which a client must finish the head of a request", unit="s", gt=0)
+    body_timeout: float = setting(60.0, "time in which the body of a request must arrive", unit="s", gt=0)
+    max_pages: int = setting(200, "pages, endpoints or rooms that one socket or stream may subscribe", ge=1)
+    max_connections_per_user: int = setting(
+        1000, "sockets and streams of one user in one process; 0: any number", unit="connections", ge=0
+    )
+    max_connections_per_address: int = setting(
+        10_000, "sockets and streams of one client address in one process; 0: any number", unit="connections", ge=0
+    )
+    connects_per_second: float = setting(
+        100.0, "new sockets and streams of one client address, after a burst; 0: any number", unit="1/s", ge=0
+    )
+    connects_burst: int = setting(1000, "new sockets and streams that one address may open at once", ge=1)
+    events_per_second: float = setting(50.0, "messages of one socket, after a burst; 0: any number", unit="1/s", ge=0)
+    events_burst: int = setting(500, "messages that one socket may send at once", ge=1)
+    login_window: float = setting(600.0, "time to which the numbers of failed logins refer", unit="s", gt=0)
+    logins_per_account: int = setting(10, "failed logins of one account in that time; 0: any number", ge=0)
+    logins_per_address: int = setting(
+        100, "failed logins, and sign-ups, of one client address in that time; 0: any number", ge=0
+    )
     polling_affinity: bool = setting(False, "the router sends a client's requests to one process: allows long-polling")
     shutdown_spread: float = setting(5.0, "time over which sockets are closed at shutdown", unit="s", ge=0)
     shutdown_timeout: float = setting(20.0, "time after which shutdown no longer waits for requests", unit="s", gt=0)
+
+    metrics_token: str = setting(
+        "", "bearer token for GET /metrics; empty: only the machine itself may read it", secret=True
+    )
 
     log_format: str = setting("auto", "console, json, or auto: console on a terminal", pattern="^(auto|console|json)$")
     log_level: str = setting("INFO", "least level that is logged", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
@@ -89,12 +124,40 @@ class Settings(BaseModel):
             raise ValueError("must begin with sqlite:/// or postgres://")
         return url
 
+    @field_validator("secret_key", "secret_key_fallbacks")
+    @classmethod
+    def long_keys(cls, text: str, info: ValidationInfo) -> str:
+        """RFC 7518, 3.2: a key of HS256 is no shorter than its hash."""
+        keys = [text] if info.field_name == "secret_key" and text else parts_of(text)
+        if any(len(key.encode()) < MIN_KEY for key in keys):
+            raise ValueError(f"a key must have at least {MIN_KEY} bytes, such as `openssl rand -hex 32` makes")
+        return text
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def known_origins(cls, text: str) -> str:
+        """What is no origin would be allowed to nobody, in silence."""
+        for part in parts_of(text):
+            if part != "*" and not ORIGIN.fullmatch(part):
+                raise ValueError(f"{part} is no origin such as https://app.example.com")
+        return text
+
     @model_validator(mode="after")
     def several_processes_need_redis(self) -> Self:
         """Without a shared bell a second process would hear of changes only by polling."""
         if self.workers > 1 and not self.redis_url:
             raise ValueError("more than one worker needs REDIS_URL")
         return self
+
+    @property
+    def fallback_keys(self) -> list[str]:
+        """The keys of SECRET_KEY_FALLBACKS."""
+        return parts_of(self.secret_key_fallbacks)
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins of ALLOWED_ORIGINS; `*` stands for all."""
+        return frozenset(parts_of(self.allowed_origins))
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -129,6 +192,11 @@ class Settings(BaseModel):
         if self.sqlite_path is None:
             raise SettingsError("SECRET_KEY must be set when DATABASE_URL names a PostgreSQL server")
         return self.model_copy(update={"secret_key": kept_secret(self.sqlite_path)})
+
+
+def parts_of(text: str) -> list[str]:
+    """The parts of a comma separated value."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def env_name(name: str, field: Any) -> str:

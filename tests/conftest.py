@@ -5,12 +5,17 @@ Nothing is skipped: a server that cannot be had fails the tests that need it, an
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
+from server.auth import passwords
+from server.store.migrate import migrate
 from tests.support.node import Toolchain, install, toolchain
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
+from tests.support.reused_database import ReusedDatabase
 
 pytest_plugins = ["tests.support.security_report"]
 BUDGETS = {
@@ -33,6 +38,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"tests/{folder}: {milliseconds / 1000:.0f} s of {BUDGETS.get(folder)} s")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashing() -> Iterator[None]:
+    """Hashes passwords as always, but with little work: every test signs somebody up. Processes of their own hash as
+    in production, and so do tests of passwords (`real_hashing`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
+
+
+@pytest.fixture
+def real_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes passwords as in production."""
+    monkeypatch.setattr(passwords, "HASHER", PasswordHasher())
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """The Redis server of the session; a test may stop, kill or pause it."""
@@ -50,7 +70,8 @@ def redis_url(redis_server: RedisServer) -> str:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """The PostgreSQL server of the session, with durable commits; a test may stop, kill or pause it."""
-    with PostgresServer() as server:
+    deadlocks = {"deadlock_timeout": "50ms"}  # found soon: it is the server's second, not ours, that would pass
+    with PostgresServer(options=deadlocks) as server:
         yield server
 
 
@@ -62,6 +83,27 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     yield url
     postgres_server.reset()
     postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def reused_database(postgres_server: PostgresServer) -> ReusedDatabase:
+    """A migrated PostgreSQL database for tests that need no other than an empty one."""
+    return ReusedDatabase(postgres_server)
+
+
+@pytest.fixture
+def migrated_postgres_url(reused_database: ReusedDatabase) -> str:
+    """The DATABASE_URL of a migrated database without rows, where it need not be a new one."""
+    reused_database.empty()
+    return reused_database.url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database without rows, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "empty.sqlite3"
+    migrate(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from server.errors import (
     INVALID_REFRESH_TOKEN,
     REFRESH_TOKEN_BLACKLISTED,
     SIGNUP_DISABLED,
+    USER_NOT_FOUND,
     Refused,
 )
 from server.events import rooms
@@ -147,6 +148,18 @@ def change_password(tx: Transaction, actor: Actor, *, password_hash: str) -> Non
     valid_from = int(time.time()) + 1  # in whole seconds, as tokens count: those of this second are refused too
     User.update(password=password_hash, tokens_valid_from=valid_from).where(User.id == actor.id).execute()
     tx.record(SessionsEnded(actor.id, actor.socket_id))
+
+
+def end_account(tx: Transaction, *, email: str) -> int:
+    """Ends an account: nobody logs in to it any more, its tokens are refused and its sockets are closed. What it made
+    stays, and names it. Returns its id; raises Refused where there is none that may log in."""
+    _, user_id = find_login(tx, email)
+    if not user_id:
+        raise Refused(USER_NOT_FOUND)
+    tx.lock_users(user_id)
+    User.update(is_active=False).where(User.id == user_id).execute()
+    tx.record(SessionsEnded(user_id, None, account_ended=True))
+    return user_id
 
 
 def find_password(tx: Transaction, actor: Actor) -> str:

@@ -71,11 +71,24 @@ def origin_of(url: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class OriginRules:
-    """The rules with the settings they need."""
+    """The rules of ALLOWED_ORIGINS, for requests and for sockets of every kind alike. `host` is the one that the client
+    named; a request without an Origin header comes from no page of another origin."""
 
     public_url: str
     allowed: frozenset[str]
 
+    def is_allowed(self, origin: str | None) -> bool:
+        """True for an origin that is allowed by its name; a page of it may use credentials."""
+        return is_listed(origin, self.allowed)
+
+    def knows(self, origin: str, host: str) -> bool:
+        """True for a page of our own or of an origin allowed by its name."""
+        return is_own(origin, host, self.public_url) or self.is_allowed(origin)
+
+    def admits(self, origin: str | None, host: str) -> bool:
+        """Whether a page of this origin may open a socket or a stream, with a token of its own."""
+        return origin is None or "*" in self.allowed or self.knows(origin, host)
+
     def may_use_cookie(self, origin: str | None, host: str) -> bool:
         """True where a request or socket with this Origin header may act with nothing but a cookie."""
-        return origin is not None and (is_own(origin, host, self.public_url) or is_listed(origin, self.allowed))
+        return origin is not None and self.knows(origin, host)

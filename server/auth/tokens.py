@@ -1,7 +1,8 @@
 """JSON Web Tokens: who a request or a socket says it is.
 
-Invariants: one algorithm, HS256; every token names its type and is refused as any other; a claim that is missing,
-of the wrong type or in the future refuses the token. Tokens issued before the account's `tokens_valid_from` are
+Invariants: one algorithm, HS256; every token names its type and is refused as any other; a header that is not expected
+and a claim that is missing, of the wrong type or in the future refuse the token, and the refusal does not say which.
+One key signs, several may verify: a token names its own. Tokens issued before the account's `tokens_valid_from` are
 refused by `auth.actors`, which knows the account.
 """
 
@@ -11,6 +12,7 @@ import hmac
 import json
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,6 +22,10 @@ import jwt
 from server.errors import BAD_SIGNATURE, INVALID_ACCESS_TOKEN, INVALID_REFRESH_TOKEN, ErrorCode, Refused
 
 ALGORITHM = "HS256"
+TYPE = "JWT"
+HEADERS = {"alg", "typ", "kid"}  # whatever else a header says would have to be understood, `crit` above all
+CLAIMS = ["exp", "iat", "jti", "token_type", "user_id"]
+MAX_TOKEN = 4096  # characters; ours have 350, with the longest address of a mailbox less than 3,500
 REMEMBERED = 4096  # tokens whose signature is not checked again
 LEEWAY = 2  # seconds: tolerates clocks of several machines, and a token issued in the second of a password change
 
@@ -37,8 +43,12 @@ class Claims:
 class Tokens:
     """Issues and reads the server's tokens."""
 
-    def __init__(self, secret_key: str, access_lifetime: int, refresh_lifetime: int) -> None:
+    def __init__(
+        self, secret_key: str, access_lifetime: int, refresh_lifetime: int, fallbacks: Iterable[str] = ()
+    ) -> None:
         self._key = secret_key
+        self._key_id = key_id(secret_key)
+        self._keys = {key_id(key): key for key in (*fallbacks, secret_key)}
         self.lifetimes = {"access": access_lifetime, "refresh": refresh_lifetime}
         self._verified = lru_cache(REMEMBERED)(self._verify)
 
@@ -53,7 +63,8 @@ class Tokens:
     def _issue(self, kind: str, user_id: int, valid_from: int, more: dict[str, Any]) -> str:
         issued = max(int(time.time()), valid_from)
         claims = {"token_type": kind, "exp": issued + self.lifetimes[kind], "iat": issued, "jti": uuid.uuid4().hex}
-        return jwt.encode(claims | {"user_id": user_id} | more, self._key, algorithm=ALGORITHM)
+        named = {"kid": self._key_id}
+        return jwt.encode(claims | {"user_id": user_id} | more, self._key, algorithm=ALGORITHM, headers=named)
 
     def read_access(self, token: str) -> Claims:
         """The claims of an access token; raises Refused(INVALID_ACCESS_TOKEN)."""
@@ -64,6 +75,8 @@ class Tokens:
         return self._read("refresh", token, INVALID_REFRESH_TOKEN)
 
     def _read(self, kind: str, token: str, refusal: ErrorCode) -> Claims:
+        if len(token) > MAX_TOKEN:
+            raise Refused(refusal)
         claims = self._verified(kind, token, refusal)
         if claims.expires_at + LEEWAY <= time.time():
             raise Refused(refusal)
@@ -73,34 +86,48 @@ class Tokens:
         """The claims of a token that is whole. They are remembered, since a client sends the same token with every
         request and its signature is a tenth of the work; its expiry is not, and neither are refusals."""
         try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=[ALGORITHM],
-                leeway=LEEWAY,
-                options={"require": ["exp", "iat", "jti", "token_type", "user_id"]},
-            )
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            key = self._key_of(jwt.get_unverified_header(token))
+            given = jwt.decode(token, key, algorithms=[ALGORITHM], leeway=LEEWAY, options={"require": CLAIMS})
+            return claims_of(kind, given)
+        except (jwt.PyJWTError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
             raise Refused(refusal) from None
-        user_id = claims["user_id"]
-        if claims["token_type"] != kind or isinstance(user_id, bool) or not isinstance(user_id, int):
-            raise Refused(refusal)
-        return Claims(user_id, int(claims["iat"]), int(claims["exp"]), str(claims["jti"]))
+
+    def _key_of(self, header: dict[str, Any]) -> str:
+        """The key that a token names, ours when it names none; raises ValueError or KeyError."""
+        if header["alg"] != ALGORITHM or header["typ"] != TYPE or header.keys() - HEADERS:
+            raise ValueError("unexpected header")
+        return self._keys[header.get("kid", self._key_id)]
 
     def sign(self, purpose: str, value: Any) -> str:
         """A value that comes back through somebody else's hands, such as an invitation link: `data:time:mac`."""
         data = base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
         signed = f"{data}:{int(time.time()):x}"
-        return f"{signed}:{self._mac(purpose, signed)}"
+        return f"{signed}:{mac(self._key, purpose, signed)}"
 
     def unsign(self, purpose: str, text: str) -> Any:
         """The value of a signed text; raises Refused(BAD_SIGNATURE)."""
-        signed, _, mac = text.rpartition(":")
-        if not hmac.compare_digest(mac.encode(), self._mac(purpose, signed).encode()):
+        signed, _, given = text.rpartition(":")
+        brought = given.encode(errors="surrogatepass")
+        if not any(hmac.compare_digest(brought, mac(key, purpose, signed).encode()) for key in self._keys.values()):
             raise Refused(BAD_SIGNATURE)
         data = signed.partition(":")[0]
         return json.loads(base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)))
 
-    def _mac(self, purpose: str, text: str) -> str:
-        digest = hmac.digest(self._key.encode(), f"{purpose}:{text}".encode(errors="surrogatepass"), hashlib.sha256)
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+def claims_of(kind: str, given: dict[str, Any]) -> Claims:
+    """The claims of a token of this kind; raises ValueError."""
+    numbers = given["user_id"], given["iat"], given["exp"]
+    if given["token_type"] != kind or any(type(number) is not int for number in numbers):
+        raise ValueError("another kind of token")
+    return Claims(*numbers, given["jti"])
+
+
+def key_id(key: str) -> str:
+    """The name of a key, which tells nothing of it."""
+    return mac(key, "key", "id")[:8]
+
+
+def mac(key: str, purpose: str, text: str) -> str:
+    """What only a holder of the key can say of a text, for one purpose."""
+    digest = hmac.digest(key.encode(), f"{purpose}:{text}".encode(errors="surrogatepass"), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")

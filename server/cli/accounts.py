@@ -1,4 +1,4 @@
-"""`create-user` and `token`: accounts without the API, for the first administrator and for scripts."""
+"""`create-user`, `end-account` and `token`: accounts without the API, for the first administrator and for scripts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from server.actions import accounts
-from server.app import Tools, open_tools
+from server.app import Tools, open_tools, wake_servers
 from server.cli.environment import UNAVAILABLE, fail, read_settings
 from server.cli.migrate import prepare
 from server.errors import Refused, Unavailable
@@ -48,6 +48,19 @@ def create_user(
 
     account = with_tools(settings, enter, refused=f"there is an account for {email} already")
     typer.echo(f"made account {account.id} for {account.email}")
+
+
+def end_account(email: Annotated[str, typer.Argument(help="The account's e-mail address.")]) -> None:
+    """End an account: it can no longer log in, its tokens are refused and its sockets are closed."""
+    settings = read_settings()
+
+    async def end(tools: Tools) -> int:
+        user_id = await tools.store.write(accounts.end_account, email=email)
+        await wake_servers(settings)
+        return user_id
+
+    user_id = with_tools(settings, end, refused=f"there is no account for {email} that may log in")
+    typer.echo(f"account {user_id} has ended")
 
 
 def token(email: Annotated[str, typer.Argument(help="The account's e-mail address.")]) -> None:

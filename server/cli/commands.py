@@ -2,7 +2,7 @@
 
 import typer
 
-from server.cli.accounts import create_user, token
+from server.cli.accounts import create_user, end_account, token
 from server.cli.config import config
 from server.cli.demo import demo
 from server.cli.migrate import migrate
@@ -15,5 +15,5 @@ commands = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # tracebacks go through the log, which redacts them
 )
-for command in (serve, migrate, config, create_user, token, new_epoch, demo):
+for command in (serve, migrate, config, create_user, end_account, token, new_epoch, demo):
     commands.command()(command)

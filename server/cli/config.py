@@ -50,7 +50,7 @@ def config(
 def current() -> Settings:
     """The settings in use; a secret key is not made for a look at them."""
     try:
-        return Settings.from_environ({"SECRET_KEY": "(kept beside the SQLite file)"} | os.environ)
+        return Settings.from_environ({"SECRET_KEY": "(kept beside the file of the SQLite database)"} | os.environ)
     except SettingsError as error:
         fail(str(error))
 

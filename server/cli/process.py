@@ -18,13 +18,14 @@ from collections.abc import AsyncIterator, Callable
 import uvloop
 from aiohttp import web
 
-from server.app import create_app, drain
+from server.app import create_app, drain, make_runner
 from server.errors import Unavailable
 from server.settings import Settings
 
 BACKLOG = 2048  # waiting connections: after a restart all clients come back within seconds
 RESERVE = 3.0  # seconds of the shutdown that requests do not get: for cutting them, closing Redis and the database
 CUT = 0.5  # seconds aiohttp waits for requests that are cut, twice
+LINGERING = 2.0  # seconds in which the rest of a body that was refused is dropped, so that its sender gets the answer
 logger = logging.getLogger(__name__)
 
 
@@ -59,7 +60,7 @@ async def serve_until_told(settings: Settings, listener: socket.socket, leash: i
 async def running(settings: Settings, listener: socket.socket) -> AsyncIterator[web.Application]:
     """The application behind a listening socket; stops gracefully at the end."""
     app = create_app(settings)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CUT)
+    runner = make_runner(app, shutdown_timeout=CUT, lingering_time=LINGERING)
     try:
         await runner.setup()
         await web.SockSite(runner, listener, backlog=BACKLOG).start()

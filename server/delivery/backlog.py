@@ -8,6 +8,8 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 
+from server.metrics import Limit, met
+
 PATIENCE = 1.0  # seconds without progress: more than a lost packet takes to be sent again
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class Backlog(ABC):
         self.seen = None
         if before is not None and size > self.limit and size >= before:
             logger.info("a reader was too slow and is cut: it left %d bytes unread", size)
+            met(Limit.SEND_BUFFER)
             self.cut()
         else:
             self.watch()

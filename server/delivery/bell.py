@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable, Sequence
 
 import orjson
+import redis.asyncio
 
 from server import faults
 from server.delivery.redis_channels import RedisChannels
 from server.events.event import Origin
 from server.store.log import LoggedEvent
 
+WAKE_TIMEOUT = 2.0  # seconds
 MAX_MESSAGE = 64 << 10  # bytes of events worth carrying; above, the message only says "look at the log"
 logger = logging.getLogger(__name__)
 Hear = Callable[[Sequence[LoggedEvent]], None]
@@ -75,6 +77,12 @@ class RedisBell(Bell):
             self.hear(events)
         else:
             self.wake()
+
+
+async def wake_others(url: str, channel: str) -> None:
+    """Has the relays of all processes look at the log, for a process that has none itself; raises RedisError."""
+    async with redis.asyncio.Redis.from_url(url, socket_timeout=WAKE_TIMEOUT) as client:
+        await client.publish(channel, pack([]))
 
 
 def pack(events: Sequence[LoggedEvent]) -> bytes:

@@ -30,6 +30,9 @@ class Deadlines(Generic[T]):
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, item: T) -> bool:
+        return item in self._waiting
+
     def start(self, item: T, began: float | None = None) -> None:
         """Begins, or begins anew, to wait for an item: now, or at a time not before that of the item before it."""
         loop = asyncio.get_running_loop()

@@ -15,21 +15,25 @@ import engineio
 from aiohttp import hdrs, web
 from engineio.packet import OPEN, Packet
 
+from server.addresses import client_host
+from server.auth.origins import OriginRules
 from server.delivery.engineio_socket import EngineSocket, Handshake
 from server.delivery.pings import Pings
 from server.delivery.websocket import WebSocketServer, is_upgrade
 
 logger = logging.getLogger(__name__)
+ANY_PAGE = OriginRules("", frozenset("*"))
 UNSUPPORTED = "The client is using an unsupported version of the Socket.IO or Engine.IO protocols"
 
 
 class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
     """python-engineio's server, with transports of our own. Of its options these count: `ping_interval`,
-    `ping_timeout`, `transports`, and `cors_allowed_origins`, a list or `*`."""
+    `ping_timeout` and `transports`."""
 
-    def __init__(self, *args: Any, websockets: WebSocketServer, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, websockets: WebSocketServer, origins: OriginRules = ANY_PAGE, **kwargs: Any) -> None:
         super().__init__(*args, monitor_clients=False, max_http_buffer_size=websockets.max_frame_size, **kwargs)
         self.websockets = websockets
+        self.origins = origins
         self.send_buffer_limit = websockets.send_buffer_limit
         self.patience = self.ping_interval + self.ping_timeout
         self.pings = Pings(self.ping_interval, self.ping_timeout)
@@ -41,9 +45,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
         """Any request to the path of the server."""
-        origin = request.headers.get(hdrs.ORIGIN)
-        if not self.admits(origin):
-            return self.reply(request, 400, f"{origin} is not an accepted origin.")
+        if not self.admits(request):
+            return self.reply(request, 400, f"{request.headers[hdrs.ORIGIN]} is not an accepted origin.")
         if request.method == hdrs.METH_OPTIONS:
             return self.reply(request, 200, "OK")
         if reason := self.reason_to_refuse(request):
@@ -52,10 +55,9 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
             return await self.serve_websocket(request)
         return await self.serve_polling(request)
 
-    def admits(self, origin: str | None) -> bool:
-        """False for a page that may not connect; an empty list of origins leaves that to the browser."""
-        allowed = self.cors_allowed_origins
-        return origin is None or not allowed or allowed == "*" or origin in allowed
+    def admits(self, request: web.Request) -> bool:
+        """False for a page that may not connect."""
+        return self.origins.admits(request.headers.get(hdrs.ORIGIN), client_host(request))
 
     def reason_to_refuse(self, request: web.Request) -> str:
         """Why a request is none of the protocol; empty when it is one."""
@@ -86,6 +88,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
     async def serve_polling(self, request: web.Request) -> web.StreamResponse:
         """A poll, the first of a connection too, or what a client sends."""
         sid = request.query.get("sid")
+        if sid is None:
+            self.websockets.limits.arrive(request)
         socket = EngineSocket(self, self.generate_id(), Handshake.of(request)) if sid is None else self.sockets[sid]
         if request.method == hdrs.METH_POST:
             status = await socket.post(request)
@@ -151,11 +155,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
         return answer
 
     def cors(self, request: web.Request) -> dict[str, str]:
-        """What a page may read of an answer, and send."""
-        if not self.cors_allowed_origins:
-            return {}
-        headers: dict[str, str] = {hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS: "true"}
-        if (origin := request.headers.get(hdrs.ORIGIN)) is not None and self.admits(origin):
+        """What a page may read of an answer, and send. Its cookies may come along, as those of a router that sends a
+        client's requests to one process do; as a credential they count for own and listed pages only."""
+        headers: dict[str, str] = {hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS: "true", hdrs.VARY: "Origin"}
+        if (origin := request.headers.get(hdrs.ORIGIN)) is not None and self.admits(request):
             headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         if request.method == hdrs.METH_OPTIONS:
             headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "OPTIONS, GET, POST"

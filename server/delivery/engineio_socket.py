@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, Self
 from aiohttp import hdrs, web
 from engineio.packet import CLOSE, MESSAGE, NOOP, OPEN, PING, PONG, UPGRADE, Packet
 
+from server.addresses import client_host
 from server.delivery.engineio_polling import (
     Encoded,
     Malformed,
@@ -30,6 +31,7 @@ from server.delivery.websocket import WebSocket
 from server.delivery.websocket_reader import Payload
 from server.delivery.wire import BINARY, TEXT, texts_of, websocket_frame
 from server.errors import CloseCode
+from server.metrics import Limit, met
 
 FLUSH = 0.1  # seconds that a poll waits during an upgrade, which its end lets go on
 BURST = 100  # packets of one request that are handled before others get their turn
@@ -75,7 +77,7 @@ class Handshake(NamedTuple):
             headers.get(hdrs.AUTHORIZATION, ""),
             headers.get(hdrs.COOKIE, ""),
             headers.get(hdrs.ORIGIN),
-            headers.get(hdrs.HOST, ""),
+            client_host(request),
         )
 
 
@@ -90,6 +92,7 @@ class EngineSocket:
         "_posting",
         "_probed",
         "closed",
+        "full_at",
         "handshake",
         "link",
         "outbox",
@@ -107,6 +110,7 @@ class EngineSocket:
         self.link = link
         self.outbox = Outbox(server.send_buffer_limit, self.cut)
         self.closed = False
+        self.full_at = 0.0  # see Limits
         self.upgrading = False  # a WebSocket has asked to take over
         self._next: WebSocket | None = None  # the WebSocket that may take over
         self._probed = False  # it was found to work
@@ -232,6 +236,7 @@ class EngineSocket:
         except Exception:  # whatever aiohttp finds wrong with a body: broken off, badly encoded or compressed
             return 400
         if body is None:
+            met(Limit.FRAME_SIZE)
             return 413
         try:
             for number, packet in enumerate(packets_of(body), 1):
@@ -289,11 +294,11 @@ class EngineSocket:
                 link.close(CloseCode.GOODBYE, "")
         await self.server.trigger("disconnect", self.sid, reason or SERVER_DISCONNECT)
 
-    def restart(self) -> None:
-        """Ends the connection after what was written, with close code 1012; a waiting poll is answered, the next one
+    def restart(self, code: CloseCode = CloseCode.RESTART, reason: str = "restart") -> None:
+        """Ends the connection after what was written, with a close code; a waiting poll is answered, the next one
         meets nobody. The client comes back."""
         if self.link is not None:
-            self.link.close(CloseCode.RESTART, "restart")
+            self.link.close(code, reason)
         self.server.spawn(self.close(abort=True))
 
     def cut(self) -> None:

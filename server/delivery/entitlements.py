@@ -62,13 +62,14 @@ def drop(registry: Registry, subscriber: Subscriber, ended: Callable[[Subscripti
             subscriber.discard(subscription)
 
 
-def end_sessions(registry: Registry, user_id: int, except_socket: str | None) -> None:
+def end_sessions(registry: Registry, user_id: int, except_socket: str | None, account_ended: bool = False) -> None:
     """The user's sockets are closed, all but the one that ended the others."""
+    code = CloseCode.ACCESS_ENDED if account_ended else CloseCode.GOODBYE
     for subscriber in list(registry.users.get(user_id, ())):
         if subscriber.sid != except_socket:
             if subscriber.wire is not None and subscriber.wire.follows_workspaces:
                 subscriber.tell("force_disconnect", {})
-            close(registry, subscriber, CloseCode.GOODBYE, "")
+            close(registry, subscriber, code, "")
 
 
 def fence(registry: Registry, user_id: int, sid: str, generation: int) -> None:

@@ -8,7 +8,7 @@ from server.delivery.rooms import Registry
 from server.delivery.subscribers import Subscriber
 from server.delivery.websocket import WebSocket
 from server.delivery.websocket_reader import Payload
-from server.errors import CloseCode, Unavailable
+from server.errors import CloseCode, TooMany, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ async def converse(
         listener = await opening
     except Unavailable:
         link.close(CloseCode.RESTART, "The database is not available just now.")
+    except TooMany:
+        link.close(CloseCode.RATE, "too many connections")
     except Exception:
         logger.exception("a socket could not be let in")
         link.close(CloseCode.RESTART, "error")

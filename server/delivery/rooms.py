@@ -16,7 +16,9 @@ from socketio import AsyncManager, AsyncRedisManager
 from server.auth.actors import Credentials
 from server.delivery.fanout import NOBODY, Fanout
 from server.delivery.subscribers import Progress, Subscriber
+from server.errors import TOO_MANY_CONNECTIONS, TooMany
 from server.events.subscription import Subscription
+from server.metrics import Limit, met
 from server.store.log import LoggedEvent
 
 
@@ -24,9 +26,10 @@ class Registry:
     """Who is connected, by user, by room and by the workspaces they subscribed something of.
 
     `progress` says how far the relay has told them; `left` is called when a subscriber leaves a room, whatever the
-    reason."""
+    reason. A user has at most `per_user` connections, 0: any number; `seat` is asked before `add`."""
 
-    def __init__(self) -> None:
+    def __init__(self, per_user: int = 0) -> None:
+        self.per_user = per_user
         self.progress = Progress(self._changed)
         self.subscribers: dict[Subscriber, None] = {}
         self.users: dict[int, dict[Subscriber, None]] = {}
@@ -40,6 +43,12 @@ class Registry:
         self.subscribers[subscriber] = None
         if subscriber.user_id is not None:
             self.users.setdefault(subscriber.user_id, {})[subscriber] = None
+
+    def seat(self, user_id: int) -> None:
+        """Raises TooMany where a user may have no further connection."""
+        if self.per_user and len(self.users.get(user_id, ())) >= self.per_user:
+            met(Limit.CONNECTIONS_PER_USER)
+            raise TooMany(TOO_MANY_CONNECTIONS)
 
     def remove(self, subscriber: Subscriber) -> None:
         """Forgets a connection and all its rooms; harmless when it is not there."""

@@ -122,7 +122,7 @@ class Sessions:
                 return None
             state = State.load(found.state)
             cursor = found.began if offset is None else max(offset, found.began) if offset else 0
-            places = followed(state.rooms, user_id, state.position)
+            places = missed(state.rooms, cursor, user_id, state.position)
             # a chunk of one event: whether the past is there, and not too long
             past = read_history(tx.db, places, min(cursor, state.position), chunk=1, most=self.replay_limit)
             checked = tx.position()  # before the memberships are read: what begins later is told by the log
@@ -187,11 +187,12 @@ def make_all(tx: Transaction, changes: list[Callable[[Transaction], Any]]) -> li
     return [change(tx) for change in changes]
 
 
-def followed(places: dict[str, int], user_id: int, position: int) -> dict[str, int]:
-    """Rooms to read for a session: its own, and those that say what becomes of its entitlements after `position`."""
+def missed(places: dict[str, int], offset: int, user_id: int, position: int) -> dict[str, int]:
+    """What to read for a session: its own rooms, of which the client knows what happened up to its offset, and those
+    that say what became of its entitlements after `position`, which may be long before."""
     workspaces = {number for room in places if (number := rooms.workspace_of(room)) is not None}
     controls = [rooms.control_user(user_id), *(rooms.control_workspace(number) for number in workspaces)]
-    return places | dict.fromkeys(controls, position)
+    return {room: max(began, offset) for room, began in places.items()} | dict.fromkeys(controls, position)
 
 
 class Recovery:
@@ -242,7 +243,7 @@ class Recovery:
         """The next part of what the session missed."""
         user_id = self.subscriber.user_id
         assert user_id is not None
-        places = followed(self.subscriber.rooms, user_id, self.state.position)
+        places = missed(self.subscriber.rooms, self.offset, user_id, self.state.position)
 
         def run(tx: Transaction) -> tuple[dict[int, int], int, History | None]:
             history = read_history(tx.db, places, cursor, chunk=CHUNK)

@@ -1,7 +1,8 @@
 """The Socket.IO server: python-socketio's, with our registry, our Engine.IO and namespaces' wires.
 
-Invariants: what a client sends reaches a handler only as an event of a namespace that let it in; a client is entered
-and answered in one turn of the event loop, and left in one; an earlier connection of a sid changes nothing any more.
+Invariants: what a client sends reaches a handler only as an event of a namespace that let it in, and what is not of the
+protocol, or not due, ends its connection; an event that asks for an answer gets one; a client is entered and answered
+in one turn of the event loop, and left in one; an earlier connection of a sid changes nothing any more.
 """
 
 import asyncio
@@ -12,13 +13,17 @@ import socketio
 
 from server.delivery.deadlines import Deadlines
 from server.delivery.engineio_server import EngineServer
-from server.delivery.engineio_socket import EngineSocket
+from server.delivery.engineio_socket import TRANSPORT_ERROR, EngineSocket
+from server.delivery.limits import Verdict
+from server.delivery.packets import ACK, CONNECT, DISCONNECT, EVENT, MalformedPacket, Packet, read_packet
 from server.delivery.rooms import Client, RedisRoomsManager, Registry, RoomsManager
+from server.delivery.socketio_events import answer_event, failure
 from server.delivery.subscribers import Link, Subscriber
 from server.delivery.websocket import WebSocket, WebSocketServer
 from server.delivery.wire import Frame, websocket_frame
 from server.encoding import encode
-from server.errors import CloseCode, Refused, Unavailable
+from server.errors import TOO_MANY_MESSAGES, CloseCode, Refused, TooMany, Unavailable
+from server.metrics import Limit, met
 
 logger = logging.getLogger(__name__)
 
@@ -66,13 +71,12 @@ def packet(kind: str, namespace: str, body: Any = None) -> Frame:
 
 UNAUTHORIZED = "Unauthorized"
 UNAVAILABLE = "The server cannot look this up just now."
-BINARY = ("5", "6")  # packet types BINARY_EVENT and BINARY_ACK
-RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
 
 
 class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
     """python-socketio's server around our registry. A namespace of ours lets clients in with `enter(engine, auth)`,
-    which raises Refused or Unavailable, or welcomes the client; `left(client, reason)` tells it that one has gone."""
+    which raises Refused or Unavailable, or welcomes the client; `left(client, reason)` tells it that one has gone; its
+    coroutine methods `on_…` are the handlers of events, with dots and hyphens of names as underscores."""
 
     def __init__(
         self,
@@ -86,7 +90,9 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
     ) -> None:
         manager = RedisRoomsManager(registry, redis_url, channel) if redis_url else RoomsManager(registry)
         super().__init__(client_manager=manager, async_mode="aiohttp", websockets=websockets, **options)
+        self.limits = websockets.limits
         self._entering: set[tuple[str, str]] = set()  # (eio_sid, namespace) whose CONNECT is being looked at
+        self._partial: dict[str, Packet] = {}  # by eio_sid: what waits for its attachments
         self._idle: Deadlines[str] = Deadlines(connect_timeout, self._look_at)  # eio_sids that may be in no namespace
 
     def _engineio_server_class(self) -> type[EngineServer]:
@@ -100,6 +106,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         """A connection has ended, and with it its stay in all namespaces."""
         await super()._handle_eio_disconnect(eio_sid, reason)
+        self._partial.pop(eio_sid, None)
         self._idle.cancel(eio_sid)
 
     def _look_at(self, eio_sid: str, _: float) -> None:
@@ -110,31 +117,75 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         if any((eio_sid, name) in self._entering for name in self.namespace_handlers):
             self._idle.start(eio_sid)
         else:
+            met(Limit.CONNECT_TIME)
             self.eio.spawn(engine.close(abort=True))
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
-        """Passes packets on, but for what is none, and for those with attachments: no event of ours has any, and they
-        would be waited for without end, in memory without bound."""
-        if not isinstance(data, str) or data[:1] in BINARY:
-            return
-        try:
-            self.packet_class(encoded_packet=data)
-        except (ValueError, IndexError, TypeError, RecursionError):
-            return
-        await super()._handle_eio_message(eio_sid, data)
-
-    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        """Lets a client into a namespace, by that namespace's `enter`. One that fails or refuses leaves nothing."""
-        name = namespace or "/"
+        """Takes a message; one that is no packet, or none that is due, ends the connection."""
         engine = self.eio.sockets.get(eio_sid)
         if engine is None:
-            return None
+            return
+        try:
+            packet = self._packet(eio_sid, data)
+            if packet.missing:
+                self._partial[eio_sid] = packet
+            else:
+                await self._take(engine, packet)
+        except MalformedPacket:
+            if engine.link is not None:
+                engine.link.close(CloseCode.MALFORMED, "malformed")
+            await engine.close(abort=True, reason=TRANSPORT_ERROR)
+
+    def _packet(self, eio_sid: str, data: Any) -> Packet:
+        """The packet that a message is, begins or completes; raises MalformedPacket, also for what is not due: a second
+        CONNECT, and everything else in a namespace that the client is not in."""
+        waiting = self._partial.pop(eio_sid, None)
+        if isinstance(data, str) != (waiting is None):
+            raise MalformedPacket
+        packet = waiting or read_packet(data, self.limits.max_depth)
+        key = (eio_sid, packet.namespace)
+        inside = key in self.manager.sids or (packet.kind == CONNECT and key in self._entering)
+        if inside == (packet.kind == CONNECT):
+            raise MalformedPacket
+        if waiting is not None:
+            waiting.attach(data, self.eio.max_http_buffer_size)
+        return packet
+
+    async def _take(self, engine: EngineSocket, packet: Packet) -> None:
+        """Handles a packet of a client that may send it."""
+        if self._is_too_much(engine, packet):
+            return
+        if packet.kind == CONNECT:
+            await self._connect(engine, packet.namespace, packet.data)
+            return
+        client = self.manager.clients[self.manager.sids[engine.sid, packet.namespace]]
+        if packet.kind == DISCONNECT:
+            self.leave(client, self.reason.CLIENT_DISCONNECT)
+        elif packet.kind == EVENT:
+            await self._event(client, packet)
+        elif packet.id:  # where python-socketio keeps callbacks, 0 is something else
+            await self.manager.trigger_callback(client.subscriber.sid, packet.id, packet.data)
+
+    def _is_too_much(self, engine: EngineSocket, packet: Packet) -> bool:
+        """Whether a client says more than it may: it is told so, and soon its connection ends, in the way after which
+        clients come back."""
+        verdict = self.limits.judge(engine)
+        if verdict and packet.kind == CONNECT:
+            self.refuse(engine, packet.namespace, TOO_MANY_MESSAGES.detail)
+        elif verdict and packet.kind == EVENT and packet.id is not None:
+            answer = [failure(TOO_MANY_MESSAGES.code, TOO_MANY_MESSAGES.detail)]
+            ack = self.packet_class(ACK, namespace=packet.namespace, id=packet.id, data=answer)
+            engine.write(websocket_frame(f"4{ack.encode()}".encode()))
+        if verdict is Verdict.ENOUGH:
+            engine.restart(CloseCode.RATE, "too many messages")
+        return verdict is not Verdict.FINE
+
+    async def _connect(self, engine: EngineSocket, name: str, data: Any) -> None:
+        """Lets a client into a namespace, by that namespace's `enter`. One that fails or refuses leaves nothing."""
         door = self.namespace_handlers.get(name)
-        key = (eio_sid, name)
         if door is None:
             return self.refuse(engine, name, "Invalid namespace")
-        if key in self.manager.sids or key in self._entering:
-            return self.refuse(engine, name, "Already connected")
+        key = (engine.sid, name)
         self._entering.add(key)
         try:
             await door.enter(engine, data)
@@ -142,6 +193,8 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
             self.refuse(engine, name, UNAUTHORIZED)
         except Unavailable:
             self.refuse(engine, name, UNAVAILABLE)
+        except TooMany as error:
+            self.refuse(engine, name, error.kind.detail)
         except Exception:
             logger.exception("connect handler failed")
             self.refuse(engine, name, "The server failed to connect this client.")
@@ -190,14 +243,20 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         if client is not None:
             self.leave(client, reason or self.reason.CLIENT_DISCONNECT)
 
-    async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
-        """Takes an event of a client, but none with a name that the protocol keeps for itself: those would reach the
-        handlers of connections with whatever arguments the client likes."""
-        if isinstance(data, list) and data and isinstance(data[0], str) and data[0] not in RESERVED:
-            client = self.manager.clients.get(self.manager.sid_from_eio_sid(eio_sid, namespace or "/"))
-            if client is not None and client.resuming is not None:
-                await client.resuming.wait()
-            await super()._handle_event(eio_sid, namespace, id, data)
+    async def _event(self, client: Client, packet: Packet) -> None:
+        """Has an event handled, once the client has been told what it missed; answers where it asks for it."""
+        if client.resuming is not None:
+            await client.resuming.wait()
+        if not self._is_here(client):
+            return
+        answer = await answer_event(self.namespace_handlers[client.namespace], client.subscriber.sid, packet.data)
+        if packet.id is not None and self._is_here(client):
+            ack = self.packet_class(ACK, namespace=client.namespace, id=packet.id, data=answer)
+            await self._send_packet(client.eio_sid, ack)
+
+    def _is_here(self, client: Client) -> bool:
+        """False where a client has left, or its session goes on elsewhere."""
+        return self.manager.clients.get(client.subscriber.sid) is client
 
     async def stop(self) -> None:
         """Ends all connections and background tasks."""

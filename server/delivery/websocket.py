@@ -19,6 +19,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from server.delivery.backlog import Backlog
+from server.delivery.limits import Limits
 from server.delivery.outlet import Outlet
 from server.delivery.pings import Pings
 from server.delivery.subscribers import Link
@@ -69,6 +70,7 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         "_take",
         "_task",
         "_waiter",
+        "address",
         "closing",
         "descriptor",
         "frames",
@@ -76,8 +78,9 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         "transport",
     )
 
-    def __init__(self, server: "WebSocketServer", transport: asyncio.Transport) -> None:
+    def __init__(self, server: "WebSocketServer", transport: asyncio.Transport, address: str) -> None:
         self.server = server
+        self.address = address  # that it is counted for
         self.transport = transport
         self.descriptor = self._own = descriptor_of(transport)
         self.limit = server.send_buffer_limit
@@ -243,7 +246,16 @@ class WebSocketServer:
     """The WebSockets of the server: accepts, pings and ends them. `heartbeat` is the interval of pings in seconds, the
     rest are bytes: of the largest message that a client may send, and what may wait to be read by it."""
 
-    def __init__(self, outlet: Outlet, *, heartbeat: float, max_frame_size: int, send_buffer_limit: int) -> None:
+    def __init__(
+        self,
+        outlet: Outlet,
+        *,
+        heartbeat: float,
+        max_frame_size: int,
+        send_buffer_limit: int,
+        limits: Limits | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
         self.outlet = outlet
         self.max_frame_size = max_frame_size
         self.send_buffer_limit = send_buffer_limit
@@ -254,21 +266,23 @@ class WebSocketServer:
 
     async def accept(self, request: web.Request, *, heartbeat: bool = True) -> tuple[WebSocket, web.StreamResponse]:
         """Answers an upgrade request and takes its connection away from aiohttp, which the handler gives the second
-        value to; no exception of a handler is answered any more. Raises HTTPBadRequest, or ConnectionError."""
+        value to; no exception of a handler is answered any more. Raises HTTPBadRequest, TooMany or ConnectionError."""
         answer = web.StreamResponse(status=101, headers=handshake(request))
+        address = self.limits.arrive(request)
         await answer.prepare(request)
         protocol, transport = request.protocol, request.transport
         if transport is None:
             raise ConnectionResetError
         early = Early()
         protocol.set_parser(early)  # type: ignore[arg-type]
-        socket = WebSocket(self, transport)
+        socket = WebSocket(self, transport, address)
         transport.set_protocol(socket)
         socket.write_beside()
         protocol.transport = None  # it would close it
         protocol.connection_lost(None)
         transport.resume_reading()
         self._open.add(socket)
+        self.limits.enter(address)
         self._empty.clear()
         if heartbeat:
             self.pings.begin(socket)
@@ -279,6 +293,7 @@ class WebSocketServer:
     def forget(self, socket: WebSocket) -> None:
         """A connection is lost."""
         self._open.discard(socket)
+        self.limits.leave(socket.address)
         self.pings.forget(socket)
         if not self._open:
             self._empty.set()

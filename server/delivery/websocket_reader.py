@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from server.errors import CloseCode
+from server.metrics import Limit, met
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
@@ -82,6 +83,7 @@ class WebSocketReader:
                 return None
             size = int.from_bytes(buffer[begin + 2 : start - 4], "big")
         if opcode < CLOSE and size + len(self._fragments or b"") > self.limit:
+            met(Limit.FRAME_SIZE)
             raise BrokenProtocol(CloseCode.TOO_BIG, "message too big")
         return Frame(final, opcode, start, start + size) if len(buffer) >= start + size else None
 

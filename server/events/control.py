@@ -44,10 +44,12 @@ class TablesClosed(ControlEvent):
 
 @event("control:sessions-ended", source=SOURCE)
 class SessionsEnded(ControlEvent):
-    """The user's sockets are told `force_disconnect` and closed, all but the one named."""
+    """The user's sockets are told `force_disconnect` and closed, all but the one named: with 4403 where the account
+    itself has ended."""
 
     user_id: int
     except_socket: str | None
+    account_ended: bool = False
 
     def concerns(self) -> tuple[str, ...]:
         return (rooms.control_user(self.user_id),)

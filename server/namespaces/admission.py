@@ -19,6 +19,7 @@ from server.delivery.rooms import Registry
 from server.delivery.subscribers import Subscriber
 from server.encoding import encode
 from server.errors import Refused, Unavailable
+from server.metrics import Limit, met
 
 PARAMETERS = {"table": ("table_id",), "row": ("table_id", "row_id")}
 
@@ -65,9 +66,10 @@ class Admission:
         self.replay_limit = replay_limit
 
     async def enter(self, subscriber: Subscriber, who: Credentials) -> None:
-        """Registers a socket in the rooms of its user and of all the user's workspaces; raises Refused."""
+        """Registers a socket in the rooms of its user and of all the user's workspaces; raises Refused or TooMany."""
         names = await self.relay.admit(lambda: self.runner.look_at(who, pages.core_rooms))
         assert who.claims is not None
+        self.registry.seat(who.claims.user_id)
         subscriber.user_id = who.claims.user_id
         self.registry.add(subscriber)
         for name in names:
@@ -99,6 +101,7 @@ class Admission:
     async def add_page(self, subscriber: Subscriber, who: Credentials, page: Page, since: Any = None) -> Opened | None:
         """Subscribes a page; None when it is refused."""
         if len(subscriber.subscriptions) >= self.max_pages and page.key not in subscriber.subscriptions:
+            met(Limit.PAGES)
             return None
         find = partial(pages.find_page, page=page.name, parameters=page.parameters)
         try:

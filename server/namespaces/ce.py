@@ -20,6 +20,7 @@ from server.delivery.socketio_server import UNAVAILABLE, SocketIOLink, SocketIOS
 from server.delivery.subscribers import Link, Subscriber
 from server.delivery.wire import Frame, RecordsSocketIOWire
 from server.errors import ENDPOINT_INVALID, TOO_MANY_ENDPOINTS, CloseCode, Refused, Unavailable
+from server.metrics import Limit, met
 from server.namespaces.endpoint_door import EndpointDoor, Entered
 
 
@@ -110,6 +111,7 @@ class RecordsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if name is None or not ENDPOINT_NAME.fullmatch(name):
             raise Refused(ENDPOINT_INVALID)
         if name not in watcher.endpoints and len(watcher.endpoints) >= self.limit:
+            met(Limit.PAGES)
             raise Refused(TOO_MANY_ENDPOINTS)
         key, since = wanted.get("key"), wanted.get("since")
         visitor = Visitor(key if isinstance(key, str) else None, watcher.origin)

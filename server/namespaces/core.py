@@ -24,10 +24,6 @@ class CoreNamespace(SessionNamespace):
         self.admission = admission
         self.presence = presence
 
-    async def trigger_event(self, event: Any, *args: Any) -> Any:
-        """Finds the handler of an event, whose names may have dots."""
-        return await super().trigger_event(event.replace(".", "_"), *args)
-
     async def find_rooms(self, who: Credentials) -> tuple[list[str], int]:
         """The rooms of the user and of all the user's workspaces."""
         found, position = await self.runner.look_at(who, pages.core_rooms)

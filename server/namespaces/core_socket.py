@@ -15,6 +15,7 @@ from aiohttp import web
 
 from server.actions.item_workspaces import find_user
 from server.auth.actors import Credentials
+from server.auth.origins import OriginRules
 from server.auth.tokens import Claims, Tokens
 from server.delivery.presence import Presence
 from server.delivery.raw_sockets import Listener, converse
@@ -25,6 +26,7 @@ from server.errors import CloseCode, Refused
 from server.namespaces.admission import Admission, Page, read_page
 from server.namespaces.core_replay import CoreReplay
 from server.namespaces.frames import Frames
+from server.namespaces.handshake import require_origin
 
 REPLAYS = {"replay_enabled": True}
 OF_2026 = ("replay_events", "presence.focus", "refresh")
@@ -35,6 +37,7 @@ class CoreDoors:
     """What the core socket needs to let clients in."""
 
     tokens: Tokens
+    origins: OriginRules
     admission: Admission
     presence: Presence
     websockets: WebSocketServer
@@ -54,13 +57,13 @@ class CoreSocket:
         chosen = chosen_id(request.query.get("web_socket_id", ""))
         wire = CORE_RAW_2026 if chosen else CORE_RAW
         subscriber = Subscriber(self.registry.progress, chosen or str(uuid.uuid4()), None, wire, link)
-        token = request.query.get("jwt_token", "")
-        await converse(link, subscriber, self.registry, self.enter(link, subscriber, token))
+        await converse(link, subscriber, self.registry, self.enter(link, subscriber, request))
         return answer
 
-    async def enter(self, link: WebSocket, subscriber: Subscriber, token: str) -> Listener | None:
+    async def enter(self, link: WebSocket, subscriber: Subscriber, request: web.Request) -> Listener | None:
         """Gives the verdict on the token, and lets the client in or sends it away."""
-        who = await self.authenticate(subscriber, token)
+        token = request.query.get("jwt_token", "")
+        who = await self.authenticate(subscriber, request, token)
         verdict = {"success": who is not None, "web_socket_id": subscriber.sid if token else None}
         more = REPLAYS if subscriber.wire is CORE_RAW_2026 else {}
         if who is None:
@@ -71,12 +74,14 @@ class CoreSocket:
         subscriber.tell("authentication", verdict | more)
         return conversation.listener()
 
-    async def authenticate(self, subscriber: Subscriber, token: str) -> Credentials | None:
-        """Enters the socket's rooms; None when the token is refused. `anonymous` is let in, without any rooms."""
-        if token == "anonymous":
-            self.registry.add(subscriber)
-            return Credentials(None)
+    async def authenticate(self, subscriber: Subscriber, request: web.Request, token: str) -> Credentials | None:
+        """Enters the socket's rooms; None when the token or the page is refused. `anonymous` is let in, without any
+        rooms."""
         try:
+            require_origin(request, self.doors.origins)
+            if token == "anonymous":
+                self.registry.add(subscriber)
+                return Credentials(None)
             who = Credentials(self.doors.tokens.read_access(token))
             await self.doors.admission.enter(subscriber, who)
         except Refused:
@@ -106,7 +111,9 @@ class Conversation:
         return self.subscriber.wire is CORE_RAW_2026
 
     def listener(self) -> Listener:
-        return Listener(Frames(self.subscriber, self.handle, texts=("page", "remove_page")).take, self.stop)
+        limits = self.doors.websockets.limits
+        frames = Frames(self.subscriber, limits, self.handle, texts=("page", "remove_page"))
+        return Listener(frames.take, self.stop)
 
     def stop(self) -> None:
         """Forgets the timers."""

@@ -17,6 +17,7 @@ from aiohttp import web
 from server.actions import streams
 from server.auth.actors import Credentials
 from server.delivery.event_stream import Heartbeat, StreamLink, StreamSubscriber
+from server.delivery.limits import Limits
 from server.errors import NO_CREDENTIALS, CloseCode, Refused, Unavailable
 from server.namespaces.admission import Admission
 
@@ -26,7 +27,8 @@ logger = logging.getLogger(__name__)
 class EventStream:
     """Serves the streams; `send_buffer` in bytes, `interval` between two heartbeats in seconds."""
 
-    def __init__(self, admission: Admission, send_buffer: int, interval: float) -> None:
+    def __init__(self, admission: Admission, limits: Limits, send_buffer: int, interval: float) -> None:
+        self.limits = limits
         self.admission = admission
         self.registry = admission.registry
         self.send_buffer = send_buffer
@@ -41,14 +43,17 @@ class EventStream:
         since: str | None,
     ) -> web.StreamResponse:
         """Sends `response` as a stream of what the named rooms are told, from `since` on if given, until either side
-        ends it. Raises Refused or Unavailable as long as nothing was sent."""
+        ends it. Raises Refused, TooMany or Unavailable as long as nothing was sent."""
         if who.claims is None:
             raise Refused(NO_CREDENTIALS)
+        self.registry.seat(who.claims.user_id)
+        address = self.limits.arrive(request)
         link = StreamLink(request, response, self.send_buffer)
         subscriber = StreamSubscriber(self.registry.progress, str(uuid.uuid4()), who.claims.user_id, link.wire, link)
         left = max(who.claims.expires_at - time.time(), 0)
         expiry = asyncio.get_running_loop().call_later(left, link.close, CloseCode.TOKEN, "token expired")
         self.registry.add(subscriber)
+        self.limits.enter(address)
         try:
             await self.enter(subscriber, link, who, names, since)
             await link.finish()
@@ -63,6 +68,7 @@ class EventStream:
             expiry.cancel()
             self.heartbeat.remove(link)
             self.registry.remove(subscriber)
+            self.limits.leave(address)
         return response
 
     async def enter(

@@ -25,10 +25,6 @@ class EventsNamespace(SessionNamespace):
         super().__init__("/events", doors)
         self.admission = admission
 
-    async def trigger_event(self, event: Any, *args: Any) -> Any:
-        """Finds the handler of an event, whose names have hyphens."""
-        return await super().trigger_event(event.replace("-", "_"), *args)
-
     async def find_rooms(self, who: Credentials) -> tuple[list[str], int]:
         """No room before a workspace is selected; proves that the credentials are still good."""
         _, position = await self.runner.look_at(who, find_user)

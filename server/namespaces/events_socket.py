@@ -12,23 +12,26 @@ from aiohttp import web
 
 from server.actions.item_workspaces import find_user
 from server.auth.actors import Credentials
+from server.auth.origins import OriginRules
 from server.auth.tokens import Tokens
 from server.delivery.entitlements import close
 from server.delivery.raw_sockets import Listener, converse
 from server.delivery.subscribers import Subscriber
 from server.delivery.websocket import WebSocket, WebSocketServer, is_upgrade
 from server.delivery.wire import ITEMS_RAW, ITEMS_RAW_OFFSETS
-from server.errors import CloseCode, Refused, Unavailable
+from server.errors import ORIGIN_REFUSED, CloseCode, Refused, Unavailable
 from server.namespaces.admission import Admission
 from server.namespaces.frames import Frames, Sent
+from server.namespaces.handshake import require_origin
 from server.namespaces.selection import deselect, select
 
 
 class EventsSocket:
     """The handler of `/ws/events/`."""
 
-    def __init__(self, tokens: Tokens, admission: Admission, websockets: WebSocketServer) -> None:
+    def __init__(self, tokens: Tokens, origins: OriginRules, admission: Admission, websockets: WebSocketServer) -> None:
         self.tokens = tokens
+        self.origins = origins
         self.admission = admission
         self.registry = admission.registry
         self.websockets = websockets
@@ -39,30 +42,35 @@ class EventsSocket:
         link, answer = await self.websockets.accept(request)
         wire = ITEMS_RAW_OFFSETS if request.query.get("offsets") == "true" else ITEMS_RAW
         subscriber = Subscriber(self.registry.progress, str(uuid.uuid4()), None, wire, link)
-        token = request.query.get("jwt_token", "")
-        await converse(link, subscriber, self.registry, self.enter(link, subscriber, token))
+        await converse(link, subscriber, self.registry, self.enter(link, subscriber, request))
         return answer
 
-    async def enter(self, link: WebSocket, subscriber: Subscriber, token: str) -> Listener | None:
+    async def enter(self, link: WebSocket, subscriber: Subscriber, request: web.Request) -> Listener | None:
         """Gives the verdict on the token; if it was good, the client is heard until it goes or the token ends."""
         try:
-            who = await self.authenticate(subscriber, token)
-        except Refused:
+            who = await self.authenticate(subscriber, request)
+        except Refused as error:
             subscriber.tell("authentication", {"success": False, "web_socket_id": None})
-            link.close(CloseCode.TOKEN, "token refused")
+            if error.kind is ORIGIN_REFUSED:
+                link.close(CloseCode.GOODBYE, str(error.detail))
+            else:
+                link.close(CloseCode.TOKEN, "token refused")
             return None
         subscriber.tell("authentication", {"success": True, "web_socket_id": subscriber.sid})
         assert who.claims is not None
         left = max(who.claims.expires_at - time.time(), 0)
         loop = asyncio.get_running_loop()
         expiry = loop.call_later(left, close, self.registry, subscriber, CloseCode.TOKEN, "token expired")
-        return Listener(Frames(subscriber, partial(self.handle, subscriber, who.admitted())).take, expiry.cancel)
+        handle = partial(self.handle, subscriber, who.admitted())
+        return Listener(Frames(subscriber, self.websockets.limits, handle).take, expiry.cancel)
 
-    async def authenticate(self, subscriber: Subscriber, token: str) -> Credentials:
-        """Registers the socket of a user; it hears nothing yet. Raises Refused."""
-        who = Credentials(self.tokens.read_access(token))
+    async def authenticate(self, subscriber: Subscriber, request: web.Request) -> Credentials:
+        """Registers the socket of a user; it hears nothing yet. Raises Refused or TooMany."""
+        require_origin(request, self.origins)
+        who = Credentials(self.tokens.read_access(request.query.get("jwt_token", "")))
         await self.admission.relay.admit(lambda: self.admission.runner.look_at(who, find_user))
         assert who.claims is not None
+        self.registry.seat(who.claims.user_id)
         subscriber.user_id = who.claims.user_id
         self.registry.add(subscriber)
         return who

@@ -1,14 +1,24 @@
-"""Where a Socket.IO client may put its token: the CONNECT packet, else the Authorization header, the cookie that a
-login of the items API sets, or the query."""
+"""Who may open a socket: which pages, and where a Socket.IO client may put its token: the CONNECT packet, else the
+Authorization header, the cookie that a login of the items API sets, or the query."""
 
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+from aiohttp import hdrs, web
+
+from server.addresses import client_host
 from server.auth.origins import OriginRules
 from server.delivery.engineio_socket import Handshake
+from server.errors import ORIGIN_REFUSED, Refused
 
 SCHEMES = ("jwt", "bearer")
 COOKIE = "access_token"
+
+
+def require_origin(request: web.Request, origins: OriginRules) -> None:
+    """Raises Refused for a page that may not open a socket."""
+    if not origins.admits(request.headers.get(hdrs.ORIGIN), client_host(request)):
+        raise Refused(ORIGIN_REFUSED)
 
 
 def token_of(handshake: Handshake, auth: Any, origins: OriginRules) -> str:

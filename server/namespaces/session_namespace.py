@@ -68,10 +68,12 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """Called when a client was let in."""
 
     async def enter(self, engine: EngineSocket, auth: Any) -> None:
-        """Lets a client with a good token in (contract mirrors.md, items.md); raises Refused or Unavailable."""
+        """Lets a client with a good token in (contract mirrors.md, items.md); raises Refused, TooMany or
+        Unavailable."""
         who = Credentials(self.doors.tokens.read_access(token_of(engine.handshake, auth, self.doors.origins)))
         assert who.claims is not None
         rooms = await self.relay.admit(partial(self.find_rooms, who))
+        self.registry.seat(who.claims.user_id)
         position, user_id = self.relay.cursor, who.claims.user_id
         places = dict.fromkeys(rooms, position)
         recovers = self.doors.recover_all or (

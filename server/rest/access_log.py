@@ -1,4 +1,4 @@
-"""One log line a request: method, path, status, duration, user; and the id under which it can be found.
+"""One log line a request: method, path, status, duration, address, user; and the id under which it can be found.
 
 Invariant: this is the outermost middleware, so it sees what the client gets
 and counts what runs. Sockets are logged when they have begun."""
@@ -8,6 +8,7 @@ import time
 
 from aiohttp import web
 
+from server.addresses import client_address
 from server.logs import REQUEST_ID, request_id
 from server.rest.context import CREDENTIALS, READINESS, mark_position
 from server.rest.failures import Handler
@@ -50,11 +51,12 @@ def log(request: web.Request, status: int, ms: float) -> None:
         "path": request.path_qs,
         "status": status,
         "ms": round(ms, 1),
+        "address": client_address(request),
     }
-    who = ""
+    who = f" {fields['address']}"
     if (user := user_id(request)) is not None:
         fields["user"] = user
-        who = f" user {user}"
+        who += f" user {user}"
     logger.log(level, "%s %s %d %.1f ms%s", request.method, request.path_qs, status, ms, who, extra=fields)
 
 

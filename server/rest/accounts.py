@@ -6,7 +6,7 @@ from aiohttp import web
 
 from server.actions import accounts
 from server.auth.managers import account_permissions
-from server.errors import INVALID_CREDENTIALS, INVALID_OLD_PASSWORD, INVALID_REFRESH_TOKEN, Refused
+from server.errors import INVALID_OLD_PASSWORD, INVALID_REFRESH_TOKEN, Refused
 from server.rest.context import (
     OPTIONS,
     PASSWORDS,
@@ -21,6 +21,7 @@ from server.rest.context import (
     respond,
 )
 from server.rest.failures import FlatRefusal
+from server.rest.logins import check_password, count_attempt, find_login
 from server.rest.schema_types import Boolean, Char, Choice, Email, Language, Password
 from server.rest.schemas import Body, InvalidBody, ListOf
 
@@ -102,6 +103,7 @@ async def sign_up(request: web.Request) -> web.Response:
     body = SignUp.read(await read_json(request))
     invitation = body.workspace_invitation_token
     options = request.app[OPTIONS]
+    count_attempt(request)
     account = await request.app[RUNNER].store.write(
         accounts.create_user,
         name=body.name,
@@ -124,11 +126,7 @@ async def log_in(request: web.Request) -> web.Response:
     name = body.email or body.username
     if name is None:
         return respond({"email": ["This field is required."]}, 400)
-    runner = request.app[RUNNER]
-    stored, user_id = await runner.store.read(accounts.find_login, name)
-    if not await request.app[PASSWORDS].check(stored, body.password):
-        raise Refused(INVALID_CREDENTIALS)
-    account = await runner.store.read(accounts.find_account, user_id)
+    account = await find_login(request, name, body.password)
     return respond({**fresh_tokens(request, account), **about(account)})
 
 
@@ -175,8 +173,9 @@ async def update_account(request: web.Request) -> web.Response:
 async def change_password(request: web.Request) -> web.Response:
     """Changes the password; every other session ends."""
     body = await read_body(request, ChangePassword)
-    stored = await look(request, accounts.find_password)
-    if not await request.app[PASSWORDS].check(stored, body.old_password):
+    stored, claims = await look(request, accounts.find_password), credentials(request).claims
+    assert claims is not None
+    if not await check_password(request, f"user {claims.user_id}", stored, body.old_password):
         raise Refused(INVALID_OLD_PASSWORD)
     password_hash = await request.app[PASSWORDS].hash(body.new_password)
     await act(request, accounts.change_password, password_hash=password_hash)

@@ -4,10 +4,9 @@ from typing import Annotated
 
 from aiohttp import web
 
-from server.actions import accounts
-from server.errors import INVALID_CREDENTIALS, Refused
-from server.rest.context import PASSWORDS, RUNNER, TOKENS, no_content, read_json, respond
+from server.rest.context import TOKENS, no_content, read_json, respond
 from server.rest.items_context import COOKIE, is_encrypted
+from server.rest.logins import find_login
 from server.rest.schema_types import Char, Email
 from server.rest.schemas import Body
 
@@ -23,11 +22,7 @@ class UserLogin(Body):
 async def log_in(request: web.Request) -> web.Response:
     """Checks e-mail and password and sets the cookie, which lives as long as its token."""
     body = UserLogin.read(await read_json(request))
-    store, tokens = request.app[RUNNER].store, request.app[TOKENS]
-    stored, user_id = await store.read(accounts.find_login, body.email)
-    if not await request.app[PASSWORDS].check(stored, body.password):
-        raise Refused(INVALID_CREDENTIALS)
-    account = await store.read(accounts.find_account, user_id)
+    account, tokens = await find_login(request, body.email, body.password), request.app[TOKENS]
     answer = respond({"id": account.id, "tos_accepted": True})
     answer.set_cookie(
         COOKIE,

@@ -13,11 +13,13 @@ from typing import Any, ParamSpec, TypeVar
 from aiohttp import hdrs, web
 
 from server.actions.runner import Action, Query, Runner
+from server.addresses import client_host, client_scheme
 from server.auth.actors import Credentials
 from server.auth.passwords import Passwords
 from server.auth.tokens import Tokens
 from server.encoding import encode
-from server.errors import BAD_AUTHORIZATION, Refused
+from server.errors import BAD_AUTHORIZATION, BODY_TOO_SLOW, Refused
+from server.metrics import Limit, met
 from server.rest.schemas import Body, parse_form, parse_json
 
 P = ParamSpec("P")
@@ -38,6 +40,10 @@ class RestOptions:
     public_url: str
     signup_creates_workspace: bool
     allow_signups: bool
+    body_timeout: float  # seconds
+    max_json_depth: int
+    max_rooms: int  # of one stream
+    metrics_token: str
 
 
 class Readiness:
@@ -146,12 +152,22 @@ class UnsupportedMediaType(Exception):
 async def read_json(request: web.Request, *, exact: bool = False) -> Any:
     """The body as a JSON value, its fractions as Decimal when `exact`; forms are taken too. Raises
     UnsupportedMediaType or UnreadableBody."""
-    raw = await request.read()
+    raw = await read_raw(request)
     if request.content_type == FORM_TYPE:
         return parse_form(raw)
     if request.content_type != JSON_TYPE and (raw or "Content-Type" in request.headers):
         raise UnsupportedMediaType(request.headers.get("Content-Type", request.content_type))
-    return parse_json(raw, exact=exact)
+    return parse_json(raw, request.app[OPTIONS].max_json_depth, exact=exact)
+
+
+async def read_raw(request: web.Request) -> bytes:
+    """The body; raises Refused when it takes too long to arrive."""
+    try:
+        async with asyncio.timeout(request.app[OPTIONS].body_timeout):
+            return await request.read()
+    except TimeoutError:
+        met(Limit.BODY_TIME)
+        raise Refused(BODY_TOO_SLOW) from None
 
 
 async def read_exact_json(request: web.Request) -> Any:
@@ -192,4 +208,4 @@ def no_content() -> web.Response:
 
 def base_url(request: web.Request) -> str:
     """The address under which the client reached the server, without a slash at the end."""
-    return request.app[OPTIONS].public_url.rstrip("/") or f"{request.scheme}://{request.host}"
+    return request.app[OPTIONS].public_url.rstrip("/") or f"{client_scheme(request)}://{client_host(request)}"

@@ -10,10 +10,12 @@ from pydantic_core import CoreSchema, core_schema
 
 from server.actions import streams
 from server.auth.actors import Credentials
-from server.rest.context import credentials, look, note_position, respond
-from server.rest.middlewares import add_cors
-from server.rest.schema_types import Char, Integer, refuse
-from server.rest.schemas import ListOf, Query
+from server.errors import INVALID_QUERY
+from server.metrics import Limit, met
+from server.rest.context import OPTIONS, credentials, look, note_position, respond
+from server.rest.middlewares import add_cors, require_origin
+from server.rest.schema_types import Char, Integer, problem, refuse
+from server.rest.schemas import InvalidBody, ListOf, Query
 
 routes = web.RouteTableDef()
 PAGE_SIZE, MAX_PAGE_SIZE = 200, 1000
@@ -40,7 +42,17 @@ class StreamName(Char):
 
 
 class StreamQuery(Query):
-    room: Annotated[list[str], ListOf(StreamName(), min_length=1, max_length=MAX_ROOMS)]
+    room: Annotated[list[str], ListOf(StreamName(), min_length=1)]
+
+
+def rooms_of(request: web.Request) -> list[str]:
+    """The rooms that the query names; raises InvalidBody for more than one stream may have."""
+    names, most = request.query.getall("room", []), request.app[OPTIONS].max_rooms
+    if len(names) > most:
+        met(Limit.PAGES)
+        found = problem(f"Ensure this field has no more than {most} elements.", "max_length")
+        raise InvalidBody({"room": [found]}, INVALID_QUERY)
+    return names
 
 
 class EventQuery(StreamQuery):
@@ -58,8 +70,7 @@ def position_of(text: str | None) -> int | None:
 async def list_events(request: web.Request) -> web.Response:
     """A page of events; the header names the page's position, not the end of the log, since one reads on from it."""
     credentials(request)
-    given = {"room": request.query.getall("room", [])}
-    asked = EventQuery.read({**request.query, **given})
+    asked = EventQuery.read({**request.query, "room": rooms_of(request)})
     after = position_of(request.query.get("after"))
     found = await look(request, streams.list_events, names=asked.room, after=after, limit=asked.limit)
     note_position(request, found["position"])
@@ -69,8 +80,9 @@ async def list_events(request: web.Request) -> web.Response:
 @routes.get("/api/events/stream")
 async def stream_events(request: web.Request) -> web.StreamResponse:
     """Live events. HEAD says whether they may be heard, and from where on."""
+    require_origin(request)
     who = credentials(request)
-    names = StreamQuery.read({"room": request.query.getall("room", [])}).room
+    names = StreamQuery.read({"room": rooms_of(request)}).room
     since = request.headers.get("Last-Event-ID", request.query.get("since"))
     response = web.StreamResponse(headers=STREAM_HEADERS)
     add_cors(request, response)  # the middleware comes too late for an answer that was begun

@@ -5,12 +5,14 @@ An unexpected exception is logged with the request's id and answered with 500 an
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
-from server.errors import BAD_AUTHORIZATION, INVALID_ACCESS_TOKEN, Refused, Unavailable
+from server.errors import BAD_AUTHORIZATION, BODY_TOO_SLOW, INVALID_ACCESS_TOKEN, Refused, TooMany, Unavailable
+from server.metrics import Limit, met
 from server.rest.context import UnsupportedMediaType, respond
 from server.rest.schemas import InvalidBody
 
@@ -70,6 +72,8 @@ def refusal(request: web.Request, error: Refused) -> web.Response:
     answer = render(request, kind.plain_status if plain else kind.status, kind.code, error.detail)
     if kind is BAD_AUTHORIZATION and not plain:
         answer.body = respond({"detail": error.detail, "code": "bad_authorization_header"}).body
+    if kind is BODY_TOO_SLOW:
+        answer.force_close()  # the rest of the body may never come
     return answer
 
 
@@ -111,6 +115,9 @@ async def render_failures(request: web.Request, handler: Handler) -> web.StreamR
         logger.warning("database unavailable: %s", error)
         text = "The database is not available just now."
         return render(request, 503, "ERROR_UNAVAILABLE", text, **{"Retry-After": RETRY_AFTER})
+    except TooMany as error:
+        again = str(math.ceil(error.wait))
+        return render(request, 429, error.kind.code, error.kind.detail, **{"Retry-After": again})
     except web.RequestPayloadError:
         return render(request, 400, "", "The request body cannot be decoded.")
     except ConnectionResetError:  # nobody hears this, but it is no failure of ours
@@ -121,6 +128,7 @@ async def render_failures(request: web.Request, handler: Handler) -> web.StreamR
         allow = ", ".join([*sorted(error.allowed_methods), "OPTIONS"])
         return render(request, 405, "", f'Method "{request.method}" not allowed.', Allow=allow)
     except web.HTTPRequestEntityTooLarge:
+        met(Limit.BODY_SIZE)
         return render(request, 413, "ERROR_BODY_TOO_LARGE", "The request body is too large.")
     except web.HTTPException:
         raise

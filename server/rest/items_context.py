@@ -8,8 +8,8 @@ from typing import ParamSpec, TypeVar
 from aiohttp import hdrs, web
 
 from server.actions.runner import Action
+from server.addresses import client_host
 from server.auth.actors import Credentials
-from server.auth.origins import OriginRules
 from server.errors import NO_CREDENTIALS, ORIGIN_REFUSED, Refused
 from server.rest.context import OPTIONS, RUNNER, SCHEMES, TOKENS, acting_socket, look_as, read_json
 from server.rest.middlewares import ORIGINS
@@ -28,16 +28,14 @@ def credentials(request: web.Request) -> Credentials:
     scheme, _, rest = header.partition(" ")
     token = rest.strip() if scheme.lower() in SCHEMES else header
     if not token and (token := request.cookies.get(COOKIE, "")) and request.method not in SAFE_METHODS:
-        require_origin(request)
+        require_own_page(request)
     claims = request.app[TOKENS].read_access(token) if token else None
     return Credentials(claims, acting_socket(request))
 
 
-def require_origin(request: web.Request) -> None:
+def require_own_page(request: web.Request) -> None:
     """Raises Refused where the page may not act with the cookie alone."""
-    listed = request.app[ORIGINS]
-    rules = OriginRules(request.app[OPTIONS].public_url, frozenset(listed))
-    if not rules.may_use_cookie(request.headers.get(hdrs.ORIGIN), request.host):
+    if not request.app[ORIGINS].may_use_cookie(request.headers.get(hdrs.ORIGIN), client_host(request)):
         raise Refused(ORIGIN_REFUSED)
 
 
@@ -64,7 +62,8 @@ def included(request: web.Request) -> frozenset[str]:
 
 
 def is_encrypted(request: web.Request) -> bool:
-    """True where the client speaks https, to us or to a router in front of us."""
+    """True where the client speaks https, to us or to a router in front of us. Anybody is believed: who lies about it
+    only keeps a cookie from itself."""
     return (
         request.secure
         or request.headers.get(hdrs.X_FORWARDED_PROTO, "").lower() == "https"

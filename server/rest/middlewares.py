@@ -4,6 +4,9 @@ import re
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 
+from server.addresses import client_host
+from server.auth.origins import OriginRules
+from server.errors import ORIGIN_REFUSED, Refused
 from server.rest.context import respond
 from server.rest.failures import Handler, render
 
@@ -19,22 +22,31 @@ OWN_CORS = ("/socket.io/", "/api/1/ce/")  # Socket.IO and endpoints answer for t
 HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{1,5})?", re.ASCII)
 ONCE = (hdrs.AUTHORIZATION, hdrs.ORIGIN, hdrs.CONTENT_ENCODING)  # aiohttp sees to Host, Content-Length and the like
 ENCODINGS = ("identity", "gzip", "deflate")
-ORIGINS = web.AppKey("origins", list[str])
+ORIGINS = web.AppKey("origins", OriginRules)
 
 
 def add_cors(request: web.Request, response: web.StreamResponse) -> None:
-    """Says which page may read the answer: any, or the listed origin, echoed."""
-    origin = request.headers.get(hdrs.ORIGIN)
-    allowed = request.app[ORIGINS]
-    if origin is None or hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in response.headers:
+    """Says which page may read the answer: one of an allowed origin, which is echoed, with credentials; any, without.
+    An answer that depends on the origin says so to caches, whoever asked."""
+    origin, rules, headers = request.headers.get(hdrs.ORIGIN), request.app[ORIGINS], response.headers
+    if rules.allowed != {"*"}:
+        headers.add(hdrs.VARY, "Origin")
+    if origin is None or hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in headers:
         return
-    if "*" in allowed:
-        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
-    elif origin in allowed:
-        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-        response.headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
-        response.headers[hdrs.VARY] = "Origin"
-    response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED_HEADERS
+    if rules.is_allowed(origin):
+        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
+    elif "*" in rules.allowed:
+        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
+    else:
+        return
+    headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED_HEADERS
+
+
+def require_origin(request: web.Request) -> None:
+    """Raises Refused for a page that may not open a stream."""
+    if not request.app[ORIGINS].admits(request.headers.get(hdrs.ORIGIN), client_host(request)):
+        raise Refused(ORIGIN_REFUSED)
 
 
 @web.middleware

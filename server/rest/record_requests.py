@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from server.auth.visitors import Visitor
 from server.encoding import encode
 from server.errors import BAD_BODY, BAD_CONTENT_TYPE, INVALID_QUERY, NO_RECORD, NOT_SUPPORTED, Refused
-from server.rest.context import JSON_TYPE
+from server.rest.context import JSON_TYPE, OPTIONS, read_raw
 from server.rest.schemas import parse_json
 
 TEXT_TYPE = "text/plain"
@@ -80,10 +80,12 @@ async def read_data(request: web.Request) -> bytes:
         raise Refused(NOT_SUPPORTED, "File uploads are not supported.")
     if request.content_type not in (JSON_TYPE, TEXT_TYPE):
         raise Refused(BAD_CONTENT_TYPE)
-    raw = await request.read()
+    raw = await read_raw(request)
     if not raw:
         raise Refused(BAD_BODY, "The body is empty.")
-    return encode(parse_json(raw) if request.content_type == JSON_TYPE else read_text(request, raw))
+    if request.content_type == TEXT_TYPE:
+        return encode(read_text(request, raw))
+    return encode(parse_json(raw, request.app[OPTIONS].max_json_depth))
 
 
 def read_text(request: web.Request, raw: bytes) -> str:

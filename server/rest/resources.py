@@ -14,6 +14,7 @@ from server.rest import (
     item_workspaces,
     items,
     jobs,
+    metrics,
     notifications,
     openapi,
     projects,
@@ -28,6 +29,7 @@ from server.rest import (
 
 SERVED = (
     health.routes,
+    metrics.routes,
     accounts.routes,
     workspaces.routes,
     invitations.routes,

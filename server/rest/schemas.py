@@ -6,11 +6,8 @@ sent; every field of a body carries a `Kind`, so that no wording of pydantic rea
 method here (`read`) becomes a field by alias: `is_read: Annotated[bool, Boolean()] = Field(alias="read")`.
 """
 
-import json
 import re
-from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import parse_qsl
 
@@ -20,12 +17,12 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
+from server.encoding import MAX_DEPTH, NotJson, decode_exactly
 from server.errors import INVALID_BODY, INVALID_QUERY, ErrorCode, Refused
-from server.rest.schema_types import INT64_MAX, Detail, Invalid, Kind, Problem, problem, refuse
+from server.metrics import Limit, met
+from server.rest.schema_types import Detail, Invalid, Kind, Problem, problem, refuse
 
-MAX_DEPTH = 64
 MAX_FORM_FIELDS = 1000
-_SURVEYED = (dict, list, float)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # in JSON text: an escape that is not itself escaped
 
 
@@ -198,50 +195,14 @@ def _kind(info: FieldInfo) -> Kind | None:
 
 
 def parse_json(raw: bytes, max_depth: int = MAX_DEPTH, *, exact: bool = False) -> Any:
-    """The value of a JSON text in UTF-8; no bytes at all count as `{}`, as recorded.
-
-    Of repeated keys the last wins; integers keep every digit; so do fractions, as Decimal, when `exact`. Raises
-    `UnreadableBody` for what is not JSON, for NaN, infinities, lone surrogates and more than `max_depth` nested lists
-    and objects.
-    """
+    """The value of a JSON text, its fractions as Decimal when `exact`; no bytes at all count as `{}`, as recorded.
+    Raises UnreadableBody for what `encoding` does not take."""
     try:
-        return _parse(raw, max_depth, exact) if raw else {}
-    except RecursionError:
-        text = f"Nested more than {max_depth} levels deep"
-    except UnicodeEncodeError:
-        text = "Lone surrogates are not allowed"
-    except InvalidOperation:
-        text = "The exponent of a number is out of range"
-    except ValueError as error:
-        text = str(error).partition(": value has")[0]  # Python's advice about endless integers is not for clients
-    raise UnreadableBody(f"JSON parse error - {text}")
-
-
-def _parse(raw: bytes, max_depth: int, exact: bool) -> Any:
-    """By orjson; what it refuses or rounds by the standard parser, whose words the original answers with."""
-    with suppress(orjson.JSONDecodeError):
-        value = orjson.loads(raw)
-        if not _survey(value, max_depth, exact):
-            return value
-    value = json.loads(raw.decode(), parse_float=Decimal if exact else None)
-    _survey(value, max_depth)
-    # raises for lone surrogates, NaN and infinities
-    json.dumps(value, ensure_ascii=False, allow_nan=False, default=str).encode()
-    return value
-
-
-def _survey(value: object, max_depth: int, exact: bool = False) -> bool:
-    """Whether a float (when `exact`: any) is as large as an integer that orjson rounds. Raises RecursionError when
-    nested too deeply."""
-    level: list[Any] = [value] if type(value) in _SURVEYED else []
-    rounded = False
-    for _ in range(max_depth + 1):
-        rounded = rounded or any(type(each) is float and (exact or abs(each) > INT64_MAX) for each in level)
-        groups = [each.values() if type(each) is dict else each for each in level if type(each) is not float]
-        if not groups:
-            return rounded
-        level = [each for group in groups for each in group if type(each) in _SURVEYED]
-    raise RecursionError
+        return decode_exactly(raw, max_depth, fractions=exact) if raw else {}
+    except NotJson as error:
+        if error.limit:
+            met(Limit.JSON_DEPTH)
+        raise UnreadableBody(f"JSON parse error - {error}") from None
 
 
 def parse_form(raw: bytes) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from server.app import RELAY, SESSIONS, SOCKETIO
+from server.store.history import History, read_history
 from server.store.retention import prune
 from tests.integration.conftest import database_url, server
 from tests.support.app import PASSWORD, PATIENCE, Person, Server
@@ -321,6 +322,35 @@ async def test_the_acknowledgement_comes_before_what_follows_it(
         assert (await client.call("select-workspace", board.uuid))["position"] == before
         await client.until(2)
         assert client.came == ["ack", "item-updated", "column-patched"]
+
+
+async def test_what_the_client_has_is_neither_read_again_nor_counted(
+    server: Server, client: SessionClient, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The story: a client that had long been connected to a busy page was told to begin anew, or waited until all that
+    it had been told since it came had been read once more."""
+    await told(client, board, *[await board.item(f"had {number}") for number in range(5)])
+    monkeypatch.setattr(server.app[SESSIONS], "replay_limit", 4)
+    monkeypatch.setattr(server.app[RELAY], "recent", lambda cursor: None if cursor < server.app[RELAY].cursor else [])
+    read: list[str] = []
+    monkeypatch.setattr(
+        "server.delivery.sessions.read_history",
+        lambda *args, **how: noted(read, read_history(*args, **how)),
+    )
+    await client.drop()
+    missed = await board.item("missed")
+    await client.connect()
+    assert client.recovered
+    await told(client, board, missed)
+    assert set(read) == {"item-updated", "column-patched"} and len(read) == 3, (
+        "one to know that there is any, then both"
+    )
+
+
+def noted(read: list[str], history: History | None) -> History | None:
+    assert history is not None
+    read.extend(event.type for event in history.events)
+    return history
 
 
 async def test_a_page_in_two_spellings_of_which_one_was_left(server: Server, board: Board) -> None:

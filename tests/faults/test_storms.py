@@ -28,7 +28,7 @@ QUIET = {"PING_INTERVAL": "60", "PING_TIMEOUT": "60", "HEARTBEAT": "120"}  # nob
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Cluster:
-    cluster = Cluster(f"sqlite:///{tmp_path}/faults.sqlite3", **QUIET)
+    cluster = Cluster(f"sqlite:///{tmp_path}/faults.sqlite3", MAX_CONNECTIONS_PER_USER="0", **QUIET)
     cluster.nodes[0].module = "tests.support.probed"
     return cluster
 

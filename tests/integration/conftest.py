@@ -1,5 +1,6 @@
 """Fixtures of the integration tests: one running server per test, on both databases."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from tests.support.app import Server, running_server
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh, empty database of each kind."""
+    """A migrated database without rows, of each kind."""
     if request.param == "postgres":
-        url: str = request.getfixturevalue("postgres_url")
+        url: str = request.getfixturevalue("migrated_postgres_url")
         return url
-    return f"sqlite:///{tmp_path}/test.sqlite3"
+    copy = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "test.sqlite3")
+    return f"sqlite:///{copy}"
 
 
 @pytest.fixture

@@ -6,9 +6,18 @@ from typing import Any
 import jwt
 import pytest
 
+from server.auth import passwords
 from tests.support.app import PASSWORD, SECRET, Server, running_server
 
 
+@pytest.mark.usefixtures("real_hashing")
+def test_unknown_accounts_take_as_long_as_others() -> None:
+    """The hash that is checked for them costs what every other one costs."""
+    assert not passwords.HASHER.check_needs_rehash(passwords.UNKNOWN)
+    assert not passwords.matches(None, PASSWORD)
+
+
+@pytest.mark.usefixtures("real_hashing")
 async def test_signing_up_makes_an_account_that_can_log_in(server: Server) -> None:
     body = {"name": "New Person", "email": "New@Example.com", "password": PASSWORD, "authenticate": True}
     made = (await server.request("POST", "/api/user/", body)).body
@@ -99,6 +108,7 @@ async def test_only_whole_access_tokens_are_accepted(server: Server, changes: An
         assert socket.closed == (1000, "")
 
 
+@pytest.mark.usefixtures("real_hashing")
 async def test_a_new_password_ends_every_other_session(server: Server) -> None:
     ann = await server.sign_up()
     here, there = await ann.core_socket(), await ann.core_socket()

@@ -4,10 +4,8 @@ stored or told."""
 import json
 from typing import Any
 
-import aiohttp
 import pytest
 
-from server.app import SOCKETIO
 from tests.support.app import Person, Server
 
 TABLE = "/api/database/rows/table/{table}/"
@@ -69,46 +67,3 @@ async def test_a_deleted_workspace_is_nobodys_first(server: Server) -> None:
     made = await ann.ok("POST", "/api/workspaces/create-initial-workspace/", {})
     assert made["id"] != first
     assert [each["id"] for each in await ann.ok("GET", "/api/workspaces/")] == [made["id"]]
-
-
-async def connect_core(server: Server, ann: Person) -> aiohttp.ClientWebSocketResponse:
-    """A Socket.IO connection to `/core`, frame by frame."""
-    socket = await server.http.ws_connect(f"{server.url}/socket.io/?EIO=4&transport=websocket")
-    assert (await socket.receive_str()).startswith("0")
-    await socket.send_str("40/core," + json.dumps({"token": ann.token}))
-    assert (await socket.receive_str()).startswith("40/core,")
-    return socket
-
-
-@pytest.mark.parametrize(
-    "frames",
-    [
-        ['459999999-/core,["page",{"_placeholder":true,"num":0}]', b"x" * 1000],
-        ['451-/core,["page",{"_placeholder":true,"num":5}]', b"x"],
-        [b"stray"],
-        ["42/core,{}", "42/core,", "42/core,[]", "42/core,[null]", "42/core,[{}]", "42/core,[[1]]", "42/core,abc"],
-        ["42/core," + "9" * 5000 + '["page"]', "44/core,{}", "49", "42/core," + "[" * 5000],
-        ['42/core,["disconnect"]', '42/core,["connect",{"token":"x"}]', '42/core,["connect_error"]'],
-    ],
-)
-async def test_an_odd_packet_costs_neither_the_connection_nor_memory(server: Server, frames: list[Any]) -> None:
-    ann = await server.sign_up("Ann")
-    socket = await connect_core(server, ann)
-    for frame in frames:
-        await (socket.send_bytes(frame) if isinstance(frame, bytes) else socket.send_str(frame))
-    await socket.send_str('42/core,7["page",{"page":"nope"}]')
-    while not (answer := await socket.receive_str()).startswith("43/core,7"):
-        pass
-    assert json.loads(answer.removeprefix("43/core,7"))[0]["ok"] is False
-    assert not server.app[SOCKETIO]._binary_packet
-    await socket.close()
-
-
-async def test_a_page_that_cannot_be_echoed_is_refused(server: Server) -> None:
-    ann = await server.sign_up("Ann")
-    socket = await connect_core(server, ann)
-    for number, name in ((1, "page"), (2, "remove_page")):
-        await socket.send_str(f'42/core,{number}["{name}",{{"page":"table","table_id":"\\ud800"}}]')
-        answer = await socket.receive_str()
-        assert json.loads(answer.removeprefix(f"43/core,{number}"))[0]["ok"] is False
-    await socket.close()

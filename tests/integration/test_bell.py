@@ -2,8 +2,10 @@
 
 import asyncio
 
+import pytest
 import redis.asyncio
 
+from server.delivery import redis_channels
 from server.delivery.bell import RedisBell
 from server.store.log import LoggedEvent
 from tests.support.redis_server import RedisServer
@@ -67,7 +69,10 @@ async def test_a_message_that_nobody_understands_only_has_the_log_looked_at(redi
     await ear.bell.stop()
 
 
-async def test_a_redis_that_does_not_answer_is_noticed(redis_url: str, redis_server: RedisServer) -> None:
+async def test_a_redis_that_does_not_answer_is_noticed(
+    redis_url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_channels, "LISTEN_TIMEOUT", 0.2)
     ear = Ear(redis_url)
     await ear.bell.start()
     await ear.until(lambda: ear.wakes == 1)

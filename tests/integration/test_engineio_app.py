@@ -9,15 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from server.app import REGISTRY, RUNNER, SOCKETIO, close_rest
-from tests.support.app import Person, Server, running_server
-from tests.support.engineio import PATIENCE, PROMPT, Polling, closed, until, websocket
-
-PATH = "/socket.io/?EIO=4&transport="
-TRANSPORTS = ("polling", "websocket")
+from tests.support.app import Server, running_server
+from tests.support.engineio import PROMPT, Polling, closed, until, websocket
+from tests.support.socketio_by_hand import PATH, TRANSPORTS, Client, client
 
 
 @asynccontextmanager
@@ -37,7 +34,7 @@ def known(server: Server) -> dict[str, Any]:
         "sockets": eio.sockets, "environ": socketio.environ, "clients": manager.clients, "sids": manager.sids,
         "callbacks": manager.callbacks, "entering": socketio._entering, "idle": socketio._idle._waiting,
         "subscribers": registry.subscribers, "rooms": registry.members, "users": registry.users,
-        "watchers": registry.watchers, "attachments": socketio._binary_packet, "tasks": eio._tasks,
+        "watchers": registry.watchers, "attachments": socketio._partial, "tasks": eio._tasks,
     }  # fmt: skip
     return {name: place for name, place in kept.items() if place} | ({"pings": eio.pings} if len(eio.pings) else {})
 
@@ -48,57 +45,6 @@ async def forgotten(server: Server) -> None:
         await until(lambda: not known(server), PROMPT)
     except TimeoutError:
         raise AssertionError(known(server)) from None
-
-
-class Client:
-    """A Socket.IO client over one transport, spoken by hand."""
-
-    def __init__(self, link: Polling | aiohttp.ClientWebSocketResponse) -> None:
-        self.link = link
-        self.waiting: list[Any] = []
-
-    async def send(self, packet: str) -> None:
-        await (self.link.post(packet) if isinstance(self.link, Polling) else self.link.send_str(packet))
-
-    async def receive(self) -> Any:
-        """The next packet, bytes in base64 where they come so; pings and NOOPs are left out."""
-        while True:
-            if not self.waiting:
-                if isinstance(self.link, Polling):
-                    self.waiting = [packet for packet in await self.link.poll() if packet != "6"]
-                else:
-                    self.waiting = [(await self.link.receive(timeout=PATIENCE)).data]
-            elif (packet := self.waiting.pop(0)) != "2":
-                return packet
-
-    async def enter(self, person: Person, namespace: str = "/core", **auth: Any) -> dict[str, Any]:
-        """Connects to a namespace; what the server answers."""
-        await self.send(f"40{namespace},{json.dumps({'token': person.token} | auth)}")
-        answer = await self.receive()
-        assert answer.startswith(f"40{namespace},"), answer
-        body: dict[str, Any] = json.loads(answer.partition(",")[2])
-        return body
-
-    async def ended(self) -> None:
-        """The connection must end, promptly and so that clients come back: without a CLOSE packet."""
-        if not isinstance(self.link, Polling):
-            while (message := await self.link.receive(timeout=PROMPT)).type is not aiohttp.WSMsgType.CLOSE:
-                assert message.data != "1"
-            await self.link.close()
-            return
-        while (answer := await asyncio.wait_for(self.link.request("GET"), PROMPT))[0] == 200:
-            assert "1" not in answer[1].split("\x1e")
-        self.link.closed = True
-
-
-@asynccontextmanager
-async def client(server: Server, transport: str) -> AsyncIterator[Client]:
-    if transport == "websocket":
-        async with websocket(server.url, PATH) as socket:
-            yield Client(socket)
-    else:
-        async with Polling(server.url, PATH) as polling:
-            yield Client(await polling.open())
 
 
 # ---- CONNECT in time
@@ -228,23 +174,6 @@ async def test_a_client_that_died_while_it_was_looked_at_is_no_ghost(
 
 
 # ---- hostile frames
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_messages_that_are_garbage_end_nobody(tmp_path: Path, transport: str) -> None:
-    async with serving(tmp_path) as server, client(server, transport) as it, client(server, "websocket") as other:
-        ann = await server.sign_up("Ann")
-        await it.enter(ann)
-        await other.enter(ann)
-        for garbage in ("4", "4" + "[" * 200_000, "42" + "[" * 200_000, "49x", "4abc", '451-["x"]', '442["x"]', "42{}"):
-            await it.send(garbage)
-        workspace = await ann.workspace()
-        for each in (it, other):
-            assert (await each.receive()).startswith('42/core,["group_created"')
-        assert workspace
-        if not isinstance(it.link, Polling):
-            await it.link.send_bytes(b"\x00" * 1000)
-            await it.send('42/core,["page",{}]')
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

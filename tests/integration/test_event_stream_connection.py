@@ -174,10 +174,9 @@ async def test_a_listed_origin_is_echoed(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/test.sqlite3"
     async with running_server(database_url=url, signup_creates_workspace=False, allowed_origins=page) as server:
         grid = await make_grid(server)
-        for origin, allowed in ((page, page), ("https://evil.example", None)):
-            client = await StreamClient(grid.bob, f"table:{grid.table}").connect(Origin=origin)
-            assert client.response.headers.get("Access-Control-Allow-Origin") == allowed
-            await client.drop()
+        client = await StreamClient(grid.bob, f"table:{grid.table}").connect(Origin=page)
+        assert client.response.headers["Access-Control-Allow-Origin"] == page
+        await client.drop()
 
 
 async def test_a_silent_stream_is_kept_open_and_its_cursor_young(database_url: str) -> None:

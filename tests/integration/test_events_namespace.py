@@ -120,11 +120,11 @@ async def test_a_refused_selection_joins_nothing_and_keeps_what_was(
     assert brief(await socket.take(2)) == [("item-updated", item["id"]), ("column-patched", board.columns[0], 1)]
 
 
-async def test_sent_connect_and_disconnect_events_do_nothing(board: Board, listen: Connect) -> None:
-    """The names are the server's own: as events of a client they would reach its connect and disconnect handlers."""
+async def test_names_that_are_no_events_are_said_to_be_none(board: Board, listen: Connect) -> None:
     socket = await listen(board.ann, board.uuid)
-    for name in ("connect", "disconnect", "trigger_event", "unknown", "select_workspace"):
-        await socket.client.emit(name, {"HTTP_COOKIE": 5}, namespace="/events")
+    for name in ("trigger_event", "unknown", "on_select_workspace", "__init__"):
+        answer = await socket.call(name, {"HTTP_COOKIE": 5})
+        assert (answer["ok"], answer["error"]) == (False, "ERROR_UNKNOWN_EVENT")
     item = await board.item()
     assert brief(await socket.take(2))[0] == ("item-updated", item["id"])
 

@@ -140,7 +140,7 @@ async def test_a_refused_selection_joins_nothing_and_keeps_what_was(server: Serv
         assert await select(socket, wrong) == [{"type": "workspace-refused", "workspace": wrong}]
         assert await select(socket, wrong, 1) == [{"type": "workspace-refused", "workspace": wrong}]
     deep: Any = []
-    for _ in range(500):
+    for _ in range(60):
         deep = [deep]
     for wrong in (None, 1.5, [], {}, deep):
         assert await select(socket, wrong) == [{"type": "workspace-refused", "workspace": None}]

@@ -42,9 +42,10 @@ class Setting:
         return code.replace(ADDRESS, self.address).replace("$TOKEN", self.environ.get("TOKEN", ""))
 
 
-@pytest.fixture
-def setting(tmp_path: Path) -> Iterator[Setting]:
-    """The account and the token are made by the README's own commands."""
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
+    """The account and the token are made by the README's own commands; all examples are run against one server."""
+    tmp_path = tmp_path_factory.mktemp("readme")
     database = {"DATABASE_URL": f"sqlite:///{tmp_path}/roomcast.sqlite3"}
     environ = {**os.environ, **database, "SECRET_KEY": SECRET, "PYTHONPATH": str(ROOT)}
     with serving(**database) as (_, url):

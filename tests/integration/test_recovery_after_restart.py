@@ -13,7 +13,7 @@ from aiohttp import web
 from server.settings import Settings
 from tests.support.app import Person, Server
 from tests.support.boards import Board, make_board
-from tests.support.commands import command, listening_url, run
+from tests.support.commands import command, listening_url
 from tests.support.node import NodeClient, Toolchain
 from tests.support.processes import Child, free_port
 from tests.support.socketio_client import session_client
@@ -44,13 +44,10 @@ async def nodes(request: pytest.FixtureRequest, database_url: str) -> AsyncItera
     several = database_url.startswith("postgres")
     if several:
         environ["REDIS_URL"] = request.getfixturevalue("redis_url")
-    await asyncio.to_thread(run, "migrate", **environ)
     made = [Node(free_port(), environ) for _ in range(2 if several else 1)]
-    for node in made:
-        await node.start()
+    await asyncio.gather(*(node.start() for node in made))
     yield made
-    for node in made:
-        await node.kill()
+    await asyncio.gather(*(node.kill() for node in made))
 
 
 @pytest.fixture

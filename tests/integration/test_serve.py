@@ -204,10 +204,11 @@ def workers_of(child: Child) -> dict[int, psutil.Process]:
     return {process.pid: process for process in psutil.Process(child.pid).children()}
 
 
-async def test_a_worker_that_dies_is_replaced(postgres_url: str, redis_url: str, http: aiohttp.ClientSession) -> None:
+async def test_a_worker_that_dies_is_replaced(
+    migrated_postgres_url: str, redis_url: str, http: aiohttp.ClientSession
+) -> None:
     """Two workers on one port: while one is killed and replaced, requests are answered; SIGTERM ends them all."""
-    environ = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, **QUICK}
-    run("migrate", **environ)
+    environ = {"DATABASE_URL": migrated_postgres_url, "REDIS_URL": redis_url, **QUICK}
     with serving("--workers", "2", **environ) as (child, url):
         ann = await at(url, http).sign_up("Ann")
         before = workers_of(child)
@@ -231,9 +232,8 @@ async def test_a_worker_that_dies_is_replaced(postgres_url: str, redis_url: str,
         await socket.close()
 
 
-async def test_workers_end_with_their_supervisor(postgres_url: str, redis_url: str) -> None:
-    environ = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, **QUICK}
-    run("migrate", **environ)
+async def test_workers_end_with_their_supervisor(migrated_postgres_url: str, redis_url: str) -> None:
+    environ = {"DATABASE_URL": migrated_postgres_url, "REDIS_URL": redis_url, **QUICK}
     with serving("--workers", "2", **environ) as (child, _):
         wait_until(lambda: len(workers_of(child)) == 2, 10, "both workers run")
         workers = list(workers_of(child).values())
@@ -269,10 +269,9 @@ async def test_the_log_names_requests_and_hides_credentials(sqlite_url: str, htt
 
 
 async def test_health_tells_life_from_readiness(
-    postgres_url: str, http: aiohttp.ClientSession, postgres_server: object
+    migrated_postgres_url: str, http: aiohttp.ClientSession, postgres_server: object
 ) -> None:
-    run("migrate", DATABASE_URL=postgres_url)
-    with serving(DATABASE_URL=postgres_url, **QUICK) as (_, url):
+    with serving(DATABASE_URL=migrated_postgres_url, **QUICK) as (_, url):
         server = at(url, http)
         assert (await server.request("GET", "/api/_health/")).body == "OK"
         ready = await server.request("GET", "/readyz")
@@ -296,10 +295,9 @@ async def test_the_console_format_is_for_people(sqlite_url: str, http: aiohttp.C
 
 
 async def test_a_second_signal_ends_all_workers_at_once(
-    postgres_url: str, redis_url: str, http: aiohttp.ClientSession
+    migrated_postgres_url: str, redis_url: str, http: aiohttp.ClientSession
 ) -> None:
-    environ = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, **QUICK}
-    run("migrate", **environ)
+    environ = {"DATABASE_URL": migrated_postgres_url, "REDIS_URL": redis_url, **QUICK}
     with serving("--workers", "2", **environ) as (child, url):
         ann = await at(url, http).sign_up("Ann")
         socket = await ann.core_socket()

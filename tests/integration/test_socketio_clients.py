@@ -196,16 +196,3 @@ async def test_refused_pages_are_answered_where_an_answer_is_asked_for(server: S
     removed = await python.client.call("remove_page", {"remove_page": "table", "table_id": table}, namespace="/core")
     assert removed["ok"] is True
     assert [name for name, _ in await python.until(1)] == ["page_discard"]
-
-
-async def test_names_that_the_protocol_keeps_for_itself_reach_no_handler(server: Server, python: PythonClient) -> None:
-    ann = await server.sign_up("Ann")
-    table = await ann.table(await ann.database(await ann.workspace()))
-    python.hear("/core")
-    await python.client.connect(server.url, namespaces=["/core"], auth={"token": ann.token})
-    for name in ("connect", "disconnect", "connect_error"):
-        await python.client.emit(name, {"token": "x"}, namespace="/core")
-    page = {"page": "table", "table_id": table}
-    assert (await python.client.call("page", page, namespace="/core"))["ok"] is True
-    await ann.ok("POST", f"/api/database/rows/table/{table}/", {})
-    assert [name for name, _ in await python.until(2)] == ["page_add", "rows_created"]

@@ -10,22 +10,21 @@ from aiohttp import web
 
 from server.settings import Settings
 from tests.support.app import Person, RawSocket, Server
-from tests.support.commands import command, listening_url, run
+from tests.support.commands import command, listening_url
 from tests.support.redis_server import RedisServer
 
 WRITES = 20  # rows each writer makes
 
 
 @pytest.fixture
-async def nodes(postgres_url: str, redis_url: str) -> AsyncIterator[tuple[Server, Server]]:
+async def nodes(migrated_postgres_url: str, redis_url: str) -> AsyncIterator[tuple[Server, Server]]:
     """Two processes of `python -m server serve`, as a user would start them."""
-    environ = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, "SIGNUP_CREATES_WORKSPACE": "false"}
-    await asyncio.to_thread(run, "migrate", **environ)
+    environ = {"DATABASE_URL": migrated_postgres_url, "REDIS_URL": redis_url, "SIGNUP_CREATES_WORKSPACE": "false"}
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         started = [stack.enter_context(command("serve", "--port", "0", **environ)) for _ in range(2)]
         urls = await asyncio.gather(*[asyncio.to_thread(listening_url, child) for child in started])
-        settings = Settings(database_url=postgres_url, redis_url=redis_url)
+        settings = Settings(database_url=migrated_postgres_url, redis_url=redis_url)
         one, two = (Server(web.Application(), url, http, settings) for url in urls)
         yield one, two
         for socket in one.sockets + two.sockets:

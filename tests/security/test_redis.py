@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from server.app import channel
 from tests.support.app import PATIENCE, running_server
 from tests.support.core_2026 import newcomer
-from tests.support.socketio_client import SessionClient
+from tests.support.socketio_client import session_client
 
 
 class Intruder:
@@ -28,16 +28,14 @@ async def test_a_pickle_on_the_channel_of_socketio_is_no_message(tmp_path: Path,
     async with (
         running_server(database_url=f"sqlite:///{tmp_path}/redis.sqlite3", redis_url=redis_url) as server,
         Redis.from_url(redis_url) as redis,
+        session_client(server.url, "/core", (await newcomer(server, "Ann")).token) as client,
     ):
-        ann = await newcomer(server, "Ann")
-        client = await SessionClient(server.url, "/core", ann.token).connect()
         name = channel(server.settings, "socketio")
-        farewell = {"method": "disconnect", "sid": client.sid, "namespace": "/core", "host_id": "another"}
+        greeting = {"method": "emit", "event": "hello", "data": {"a": 1}, "namespace": "/core", "room": client.sid}
         async with asyncio.timeout(PATIENCE):
             while not (await redis.pubsub_numsub(name))[0][1]:
                 await asyncio.sleep(0)
-            for message in (pickle.dumps(Intruder(evil)), b"\xff", b"[]", json.dumps(farewell)):
-                await redis.publish(name, message)
-            await client.ended.wait()
-        await client.close()
+        for message in (pickle.dumps(Intruder(evil)), b"\xff", b"[]", json.dumps(greeting)):
+            await redis.publish(name, message)
+        await client.until(1)
     assert not evil.exists()

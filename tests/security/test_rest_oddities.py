@@ -1,6 +1,7 @@
 """Paths, headers and bodies that no client library sends: refused as the client's error, with nothing stored."""
 
 import asyncio
+import gzip
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -62,7 +63,16 @@ METHODS = {
     "a very long method": LONG,
     "the preface of HTTP/2": b"PRI",
 }
-VERSIONS = [b"HTTP/0.9", b"HTTP/2.0", b"HTTP/9.9", b"HTTP/1.", b"HTTP/1.1.1", b"http/1.1", b"", b"HTTP/11.1"]
+VERSIONS = [
+    b"HTTP/0.9",
+    b"HTTP/2.0",
+    b"HTTP/9.9",
+    b"HTTP/1.",
+    b"HTTP/1.1.1",
+    b"http/1.1",
+    b"HTTP/11.1",
+    pytest.param(b"", id="none"),
+]
 HEADERS = {
     "two hosts": b"Host: b",
     "two authorizations": b"Authorization: JWT x",
@@ -203,6 +213,45 @@ async def test_a_body_announced_as_too_large_is_refused_before_it_comes(ann: Per
     announced = b"Content-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n"
     async with sending(ann.server, ask(ann, method=b"POST", more=announced)) as reader:
         assert statuses(await reader.readuntil(b"\r\n\r\n")) == [413]
+
+
+async def test_a_compressed_bomb_is_refused(ann: Person) -> None:
+    """REST: a body of 64 kB that unpacks to 64 MB."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    bomb = await asyncio.to_thread(gzip.compress, b" " * (64 << 20))
+    answer = await ann.request("POST", "/api/workspaces/", data=bomb, headers=headers)
+    assert answer.status == 413, answer
+
+
+async def test_a_body_in_pieces_of_one_byte_is_read(ann: Person) -> None:
+    """REST: a body in 20,000 chunks of one byte holds nobody up."""
+    pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in b'{"name": "' + b"a" * 20_000 + b'"}') + b"0\r\n\r\n"
+    await is_refused(ann, ask(ann, method=b"POST", more=b"Content-Type: application/json\r\n" + ENDS + pieces))
+
+
+async def test_pipelined_requests_are_answered_in_their_order(ann: Person) -> None:
+    """REST: 500 requests at once on one connection."""
+    paths = [b"/healthz", b"/nothing"] * 249 + [b"/nothing"]
+    pipeline = b"".join(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n" for path in paths)
+    found = statuses(await exchange(ann.server, pipeline + ask(ann)))
+    assert found == [200, 404] * 249 + [404, 200]
+
+
+async def test_a_request_within_a_body_behind_an_upgrade_is_not_answered(ann: Person) -> None:
+    """REST: a request hidden in the body of one that asks for a WebSocket where there is none."""
+    hidden = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+    upgrade = b"Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: %d\r\n\r\n" % len(hidden)
+    first = b"GET /api/workspaces/ HTTP/1.1\r\nHost: a\r\n" + upgrade + hidden
+    answer = await exchange(ann.server, first + ask(ann, b"/nothing"))
+    assert statuses(answer) == [401, 404], answer
+
+
+async def test_odd_cookies_do_not_fill_the_log(ann: Person, caplog: pytest.LogCaptureFixture) -> None:
+    """REST: 500 cookies whose names are none."""
+    cookies = "; ".join(f"(odd){number}=x" for number in range(500))
+    answer = await ann.server.request("GET", "/workspaces", headers={"Cookie": cookies})
+    assert answer.status == 401, answer
+    assert len([record for record in caplog.records if record.levelno >= logging.INFO]) < 5
 
 
 async def test_a_client_that_leaves_within_its_body(ann: Person, caplog: pytest.LogCaptureFixture) -> None:

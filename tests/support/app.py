@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from server.app import STORE, create_app
+from server.app import STORE, create_app, make_runner
 from server.settings import Settings
 from server.store.migrate import migrate
 from server.store.transaction import Transaction
@@ -203,7 +203,7 @@ async def running_server(**settings: Any) -> AsyncIterator[Server]:
     chosen = Settings(**given)
     await asyncio.to_thread(migrate, chosen.database_url)
     app = create_app(chosen)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=chosen.shutdown_timeout)
+    runner = make_runner(app, shutdown_timeout=chosen.shutdown_timeout, lingering_time=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

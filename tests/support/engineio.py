@@ -91,7 +91,7 @@ def websocket_server(*, max_frame_size: int = 1 << 20, send_buffer_limit: int = 
 @asynccontextmanager
 async def echo_server(*, send_buffer_limit: int = 1 << 20, **options: Any) -> AsyncIterator[Echo]:
     """A server on a free port; at the end its clients are gone, and nothing may be left of them."""
-    given = {"ping_interval": 20.0, "ping_timeout": 20.0, "async_mode": "aiohttp", "cors_allowed_origins": "*"}
+    given = {"ping_interval": 20.0, "ping_timeout": 20.0, "async_mode": "aiohttp"}
     websockets = websocket_server(max_frame_size=LIMIT, send_buffer_limit=send_buffer_limit)
     eio = EngineServer(websockets=websockets, **(given | options))
     echo = Echo(eio)

@@ -93,6 +93,7 @@ class Child:
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._news = threading.Condition()
         self._ended = False
+        self._paused = False
         command = guarded(argv, user=user, death_signal=death_signal)
         self._popen = _starter.submit(self._open, command, dict(os.environ if env is None else env), cwd).result()
         self._reader = threading.Thread(target=self._read, name=f"output of {self.name}", daemon=True)
@@ -163,12 +164,16 @@ class Child:
 
     def pause(self) -> None:
         """Stop every process of it in its tracks; peers see silence, not an end."""
+        self._paused = True
         for process in self._family():  # the leader first: it cannot start another one meanwhile
             with contextlib.suppress(psutil.NoSuchProcess):  # it may end by itself meanwhile
                 process.suspend()
 
     def resume(self) -> None:
         """Let a paused child go on."""
+        if not self._paused:  # looking for its processes takes milliseconds
+            return
+        self._paused = False
         for process in reversed(self._family()):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()

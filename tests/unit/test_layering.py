@@ -9,7 +9,15 @@ from tests.support.imports import Graph, find_cycle, import_graph
 SERVER = Path(__file__).parents[2] / "server"
 LONGEST_FILE = 400  # lines
 
-LEAVES = {"__init__", "errors", "encoding", "faults"}  # import nothing of the house; everybody may import them (ADR 2)
+LEAVES = {
+    "__init__",
+    "errors",
+    "encoding",
+    "addresses",
+    "metrics",
+    "rates",
+    "faults",
+}  # import nothing of ours, all may import them: ADR 2
 
 # Room -> the rooms that it may import; its own files it may always. A room is a folder, or a file beside the folders.
 MAY_IMPORT: dict[str, set[str]] = {

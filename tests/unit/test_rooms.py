@@ -187,5 +187,5 @@ def test_the_hooks_that_are_overridden_still_exist() -> None:
         "get_participants", "get_namespaces", "is_sid_room",
     ):  # fmt: skip
         assert hasattr(socketio.AsyncManager, name), name
-    for name in ("_engineio_server_class", "_handle_connect", "_handle_event", "_handle_eio_connect"):
+    for name in ("_engineio_server_class", "_handle_eio_message", "_handle_disconnect", "_handle_eio_connect"):
         assert hasattr(socketio.AsyncServer, name), name

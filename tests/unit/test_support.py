@@ -20,6 +20,7 @@ from tests.support.postgres_binaries import carried_binaries
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import Child, accepts, free_port, is_alive, wait_until
 from tests.support.redis_server import RedisServer, carried_executable
+from tests.support.reused_database import ReusedDatabase
 
 ROOT = Path(__file__).parents[2]
 
@@ -136,6 +137,23 @@ def test_each_postgres_url_is_a_new_database(postgres_server: PostgresServer, po
     postgres_server.drop_database(other)
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(other)
+
+
+def test_a_reused_database_is_as_empty_as_a_new_one(reused_database: ReusedDatabase) -> None:
+    """No table of a user, no row, no id that was taken, no lock that somebody holds."""
+    reused_database.empty()
+    refuse = "INSERT INTO refused_token (jti, expires_at) VALUES ('x', 1) RETURNING id"
+    before = psycopg.connect(reused_database.url)
+    before.execute("CREATE TABLE table_1 (id serial PRIMARY KEY, word text)")
+    assert before.execute(refuse).fetchone() == (1,)
+    before.commit()
+    before.execute("LOCK TABLE refused_token")
+    reused_database.empty()
+    with psycopg.connect(reused_database.url) as connection:
+        assert connection.execute("SELECT to_regclass('table_1')").fetchone() == (None,)
+        assert connection.execute("SELECT FROM schema_migration").rowcount > 0
+        assert connection.execute(refuse).fetchone() == (1,)
+    before.close()
 
 
 def test_redis_url_is_an_empty_server(redis_server: RedisServer, redis_url: str) -> None:
