@@ -7,6 +7,7 @@ from bench.figures import (
     accepted,
     cpu_per_delivery,
     end_to_end,
+    flooded,
     latency,
     memory,
     mixed_room,
@@ -24,6 +25,7 @@ ALL: dict[str, Measure] = {
     "memory": memory.measure,
     "accepted": accepted.measure,
     "under_load": under_load.measure,
+    "flooded": flooded.measure,
     "end_to_end": end_to_end.measure,
     "two_processes": two_processes.measure,
 }

@@ -19,7 +19,7 @@ from server.errors import (
     Refused,
 )
 from server.events import rooms
-from server.events.control import SessionsEnded
+from server.events.control import SessionsEnded, TokenEnded
 from server.events.workspaces import UserUpdated
 from server.store.models import RefusedToken, User, UserNotification
 from server.store.transaction import Transaction
@@ -148,6 +148,11 @@ def change_password(tx: Transaction, actor: Actor, *, password_hash: str) -> Non
     valid_from = int(time.time()) + 1  # in whole seconds, as tokens count: those of this second are refused too
     User.update(password=password_hash, tokens_valid_from=valid_from).where(User.id == actor.id).execute()
     tx.record(SessionsEnded(actor.id, actor.socket_id))
+
+
+def sign_out(tx: Transaction, actor: Actor, *, jti: str) -> None:
+    """Ends the sockets that were opened with a token of the actor's."""
+    tx.record(TokenEnded(actor.id, jti))
 
 
 def end_account(tx: Transaction, *, email: str) -> int:

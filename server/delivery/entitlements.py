@@ -72,6 +72,13 @@ def end_sessions(registry: Registry, user_id: int, except_socket: str | None, ac
             close(registry, subscriber, code, "")
 
 
+def end_token(registry: Registry, user_id: int, jti: str) -> None:
+    """The sockets that were opened with a token are closed."""
+    for subscriber in list(registry.users.get(user_id, ())):
+        if subscriber.jti == jti:
+            close(registry, subscriber, CloseCode.GOODBYE, "signed out")
+
+
 def fence(registry: Registry, user_id: int, sid: str, generation: int) -> None:
     """A session goes on elsewhere: its earlier connection, half-open mostly, is cut and hears nothing more."""
     for subscriber in list(registry.users.get(user_id, ())):
@@ -96,6 +103,7 @@ APPLY: dict[str, Callable[..., Any]] = {
     control.AccessEnded.type: end_access,
     control.TablesClosed.type: close_tables,
     control.SessionsEnded.type: end_sessions,
+    control.TokenEnded.type: end_token,
     control.SessionMoved.type: fence,
     control.EpochBegan.type: lambda registry, restored_at: None,  # the relay itself sees the jump of the ids
     control.EndpointClosed.type: close_endpoint,

@@ -78,6 +78,7 @@ class Subscriber:
         "_behind",
         "_wire",
         "ended",
+        "jti",
         "link",
         "progress",
         "rooms",
@@ -96,6 +97,7 @@ class Subscriber:
         self.rooms: dict[str, int] = {}
         self.subscriptions: dict[Any, Subscription] = {}
         self._behind: int | None = None
+        self.jti = ""  # of the token with which it came
         self.session: Session | None = None
         self.ended: deque[tuple[int, Subscription]] | None = None
 

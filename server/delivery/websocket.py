@@ -34,6 +34,7 @@ CLOSE_TIMEOUT = 5.0  # seconds a peer gets to read the rest and answer a close
 MAX_REASON = 123  # bytes of a close frame's reason
 INBOX = 64  # messages that may wait while one is handled; then the client has to,
 LARGE = 1 << 16  # and after one with more bytes than this
+BURST = 64  # frames of one client that are read before others get their turn
 FINAL = 0x80  # the bit of a frame that is whole
 PING_FRAME = websocket_frame(b"", FINAL | PING)
 logger = logging.getLogger(__name__)
@@ -157,11 +158,24 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
     # ---- what comes
 
     def data_received(self, data: bytes) -> None:
-        if self._reader is None:
+        if self._reader is not None:
+            self._reader.feed(data)
+            self._read()
+
+    def _read(self) -> None:
+        """Takes what has come, frame by frame, as far as it is the client's turn; the transport waits until then."""
+        if self._reader is None or self._is_full or self.transport.is_closing():
             return
+        self.transport.resume_reading()
         try:
-            for opcode, payload in self._reader.feed(data):
+            for number, (opcode, payload) in enumerate(self._reader.messages(), 1):
                 self._receive(opcode, payload)
+                if self.transport.is_closing():
+                    break
+                if self._is_full or number == BURST:
+                    self.transport.pause_reading()
+                    asyncio.get_running_loop().call_soon(self._read)
+                    break
         except BrokenProtocol as error:
             self._reader = None  # what follows cannot be read; the peer learns from the end of ours that this is all
             self.close(error.code, str(error))
@@ -181,8 +195,16 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         elif not self.closing:
             self._queue(payload)
 
+    @property
+    def _is_full(self) -> bool:
+        """True for a client that is ahead of us."""
+        inbox = self._inbox
+        if not inbox or self.closing:
+            return False
+        return len(inbox) >= INBOX or len(inbox[-1]) > LARGE
+
     def _queue(self, payload: Payload) -> None:
-        """Hands a message on, or lets it wait; a client that is ahead of us has to wait itself."""
+        """Hands a message on, or lets it wait."""
         if self._inbox is None:
             self._inbox = deque()
         self._inbox.append(payload)
@@ -191,8 +213,6 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
             self._waiter = None
         elif self._take is not None and self._task is None:
             self._task = self.server.spawn(self._work(), self._context)
-        if len(self._inbox) >= INBOX or len(payload) > LARGE:
-            self.transport.pause_reading()
 
     async def _work(self) -> None:
         """Handles what waits, one message after the other."""
@@ -207,7 +227,7 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
             self.close(CloseCode.RESTART, "error")
         finally:
             self._task = self._inbox = None  # an empty queue is 600 bytes
-            self.transport.resume_reading()
+            self._read()
             self._end_if_idle()
 
     async def receive(self) -> Payload | None:
@@ -280,14 +300,12 @@ class WebSocketServer:
         socket.write_beside()
         protocol.transport = None  # it would close it
         protocol.connection_lost(None)
-        transport.resume_reading()
         self._open.add(socket)
         self.limits.enter(address)
         self._empty.clear()
         if heartbeat:
             self.pings.begin(socket)
-        if early.data:
-            socket.data_received(early.data)
+        socket.data_received(early.data)
         return socket, answer
 
     def forget(self, socket: WebSocket) -> None:

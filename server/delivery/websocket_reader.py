@@ -39,33 +39,36 @@ class Frame(NamedTuple):
 class WebSocketReader:
     """Takes bytes as they come and gives messages; `limit` is the size of the largest message, in bytes."""
 
-    __slots__ = ("_fragments", "_opcode", "_rest", "limit")
+    __slots__ = ("_at", "_buffer", "_fragments", "_opcode", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._rest: bytearray | None = None  # the beginning of a frame
+        self._buffer: bytes | bytearray = b""  # what has come
+        self._at = 0  # how much of it was read
         self._fragments: bytearray | None = None  # of a message whose last frame has not come
         self._opcode = 0
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, Payload]]:
-        """The opcode and the payload of each message, control frame too, that is whole now; raises BrokenProtocol.
-        To be read to the end."""
-        buffer: bytes | bytearray = data
-        if self._rest is not None:
-            buffer = self._rest
-            buffer += data
-        end = 0
-        while (frame := self._frame(buffer, end)) is not None:
-            end = frame.end
-            payload = unmask(buffer[frame.start : end], buffer[frame.start - 4 : frame.start])
+    def feed(self, data: bytes) -> None:
+        """Takes what has come."""
+        if self._at == len(self._buffer):
+            self._buffer = data
+        else:
+            if self._at or isinstance(self._buffer, bytes):
+                self._buffer = bytearray(memoryview(self._buffer)[self._at :])
+            self._buffer += data
+        self._at = 0
+
+    def messages(self) -> Iterator[tuple[int, Payload]]:
+        """The opcode and the payload of each message, control frame too, that is whole now; whoever stops in between
+        goes on with the next one. Raises BrokenProtocol."""
+        while (frame := self._frame(self._buffer, self._at)) is not None:
+            self._at = frame.end
+            mask = self._buffer[frame.start - 4 : frame.start]
+            payload = unmask(self._buffer[frame.start : frame.end], mask)
+            if self._at == len(self._buffer):
+                self._buffer, self._at = b"", 0  # an idle connection keeps nothing
             if (message := self._message(frame.final, frame.opcode, payload)) is not None:
                 yield message
-        if end == len(buffer):
-            self._rest = None
-        elif self._rest is None:
-            self._rest = bytearray(buffer[end:])
-        else:
-            del self._rest[:end]
 
     def _frame(self, buffer: bytes | bytearray, begin: int) -> Frame | None:
         """The frame that begins there; None when it is not whole."""

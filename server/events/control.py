@@ -55,6 +55,17 @@ class SessionsEnded(ControlEvent):
         return (rooms.control_user(self.user_id),)
 
 
+@event("control:token-ended", source=SOURCE)
+class TokenEnded(ControlEvent):
+    """The user has signed out: the sockets that were opened with the token of this id are closed."""
+
+    user_id: int
+    jti: str
+
+    def concerns(self) -> tuple[str, ...]:
+        return (rooms.control_user(self.user_id),)
+
+
 @event("control:session-moved", source=SOURCE)
 class SessionMoved(ControlEvent):
     """A Socket.IO session goes on in another connection: connections of an earlier generation are cut everywhere."""

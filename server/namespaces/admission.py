@@ -70,7 +70,7 @@ class Admission:
         names = await self.relay.admit(lambda: self.runner.look_at(who, pages.core_rooms))
         assert who.claims is not None
         self.registry.seat(who.claims.user_id)
-        subscriber.user_id = who.claims.user_id
+        subscriber.user_id, subscriber.jti = who.claims.user_id, who.claims.jti
         self.registry.add(subscriber)
         for name in names:
             self.registry.join(subscriber, name, self.relay.cursor)

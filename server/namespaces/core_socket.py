@@ -177,7 +177,7 @@ class Conversation:
         """Lets the socket live as long as a newer token of the same user; raises Unavailable."""
         claims = await self.check(token)
         if claims is not None and (self.claims is None or claims.expires_at > self.claims.expires_at):
-            self.claims = claims
+            self.claims, self.subscriber.jti = claims, claims.jti
         self.expire_later()
         verdict = {"success": claims is not None, "web_socket_id": self.subscriber.sid}
         self.subscriber.tell("authentication", verdict | REPLAYS)

@@ -50,6 +50,7 @@ class EventStream:
         address = self.limits.arrive(request)
         link = StreamLink(request, response, self.send_buffer)
         subscriber = StreamSubscriber(self.registry.progress, str(uuid.uuid4()), who.claims.user_id, link.wire, link)
+        subscriber.jti = who.claims.jti
         left = max(who.claims.expires_at - time.time(), 0)
         expiry = asyncio.get_running_loop().call_later(left, link.close, CloseCode.TOKEN, "token expired")
         self.registry.add(subscriber)

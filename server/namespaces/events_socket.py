@@ -71,7 +71,7 @@ class EventsSocket:
         await self.admission.relay.admit(lambda: self.admission.runner.look_at(who, find_user))
         assert who.claims is not None
         self.registry.seat(who.claims.user_id)
-        subscriber.user_id = who.claims.user_id
+        subscriber.user_id, subscriber.jti = who.claims.user_id, who.claims.jti
         self.registry.add(subscriber)
         return who
 

@@ -17,7 +17,7 @@ import socketio
 from server.actions.runner import Runner
 from server.auth.actors import Credentials
 from server.auth.origins import OriginRules
-from server.auth.tokens import Tokens
+from server.auth.tokens import Claims, Tokens
 from server.delivery.engineio_socket import EngineSocket
 from server.delivery.entitlements import close
 from server.delivery.relay import Relay
@@ -74,7 +74,7 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         assert who.claims is not None
         rooms = await self.relay.admit(partial(self.find_rooms, who))
         self.registry.seat(who.claims.user_id)
-        position, user_id = self.relay.cursor, who.claims.user_id
+        position = self.relay.cursor
         places = dict.fromkeys(rooms, position)
         recovers = self.doors.recover_all or (
             isinstance(auth, dict) and (auth.get("recovery") is True or "pid" in auth)
@@ -82,7 +82,7 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if recovers:
             await self.recover(engine, who, auth, places, position)
             return
-        subscriber = self.subscriber(engine, self.doors.server.eio.generate_id(), user_id, self.wires[0])
+        subscriber = self.subscriber(engine, self.doors.server.eio.generate_id(), who.claims, self.wires[0])
         client = self.doors.server.welcome(engine, self.namespace, subscriber)
         if client is not None:
             self.registry.add(subscriber)
@@ -103,7 +103,7 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if found is None:
             sid = server.eio.generate_id()
             found = await self.doors.sessions.begin(self.namespace, user_id, sid, places, position)
-        subscriber = self.subscriber(engine, found.sid, user_id, self.wires[1])
+        subscriber = self.subscriber(engine, found.sid, who.claims, self.wires[1])
         recovery = Recovery(self.relay, subscriber, found)
         client = server.welcome(engine, self.namespace, subscriber)
         if client is None:
@@ -122,10 +122,11 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if self.is_here(subscriber):
             self.recovered(subscriber)
 
-    def subscriber(self, engine: EngineSocket, sid: str, user_id: int, wire: SocketIOWire) -> Subscriber:
-        return Subscriber(
-            self.registry.progress, sid, user_id, wire, SocketIOLink(self.doors.server, sid, engine, self.namespace)
-        )
+    def subscriber(self, engine: EngineSocket, sid: str, claims: Claims, wire: SocketIOWire) -> Subscriber:
+        link = SocketIOLink(self.doors.server, sid, engine, self.namespace)
+        subscriber = Subscriber(self.registry.progress, sid, claims.user_id, wire, link)
+        subscriber.jti = claims.jti
+        return subscriber
 
     def let_in(self, client: Client, who: Credentials) -> None:
         """Keeps who it is; from now on the session ends through the log."""

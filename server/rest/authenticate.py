@@ -1,11 +1,14 @@
 """Logging in to the items API with a cookie (contract items.md)."""
 
+import contextlib
 from typing import Annotated
 
 from aiohttp import web
 
+from server.actions.accounts import sign_out
+from server.errors import Refused
 from server.rest.context import TOKENS, no_content, read_json, respond
-from server.rest.items_context import COOKIE, is_encrypted
+from server.rest.items_context import COOKIE, act, credentials, is_encrypted
 from server.rest.logins import find_login
 from server.rest.schema_types import Char, Email
 from server.rest.schemas import Body
@@ -37,7 +40,11 @@ async def log_in(request: web.Request) -> web.Response:
 
 @routes.post("/authenticate/logout")
 async def log_out(request: web.Request) -> web.Response:
-    """Clears the cookie."""
+    """Clears the cookie, and ends the sockets that were opened with its token, or with that of the header."""
+    with contextlib.suppress(Refused):  # whoever is signed out already gets the same answer
+        claims = credentials(request).claims
+        if claims is not None:
+            await act(request, sign_out, jti=claims.jti)
     answer = no_content()
     answer.del_cookie(COOKIE, httponly=True, secure=is_encrypted(request), samesite="Lax")
     return answer

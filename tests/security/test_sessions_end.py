@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from server.app import BELL, REGISTRY
+from server.rest.context import TOKENS
 from tests.support.app import PASSWORD, Person, RawSocket, Server, running_server
 from tests.support.commands import run
 from tests.support.core_2026 import arrive, newcomer
@@ -150,6 +151,21 @@ async def test_the_end_of_an_account_closes_everything_on_all_nodes(
         refresh = {"refresh_token": ann.refresh_token}
         assert (await here.server.request("POST", "/api/user/token-refresh/", refresh)).status == 401
     assert "there is no account" in await asyncio.to_thread(run, "end-account", ann.email, status=1, **environ)
+
+
+async def test_signing_out_closes_what_was_opened_with_the_token_on_all_nodes(nodes: list[Server]) -> None:
+    """Another token of the same user, that of another browser, goes on."""
+    ann = await newcomer(nodes[0], "Ann")
+    elsewhere = replace(ann, token=nodes[0].app[TOKENS].access(ann.id))
+    opened, other = await open_everything(ann, nodes, await ann.workspace()), await elsewhere.core_socket()
+    assert known(nodes, ann) == 21
+    bearer = {"Authorization": f"Bearer {ann.token}"}
+    assert (await nodes[0].request("POST", "/authenticate/logout", headers=bearer)).status == 204
+    await opened.all_closed()
+    assert opened.codes() == {1000} and known(nodes, ann) == 1
+    assert other.closed is None
+    for headers in (bearer, {}, {"Authorization": "Bearer nonsense"}):
+        assert (await nodes[0].request("POST", "/authenticate/logout", headers=headers)).status == 204
 
 
 async def test_signing_a_refresh_token_out_leaves_sockets_as_they_are(nodes: list[Server]) -> None:

@@ -40,7 +40,8 @@ def frame(
 def read(*pieces: bytes) -> Iterator[tuple[int, Payload]]:
     reader = WebSocketReader(LIMIT)
     for piece in pieces:
-        yield from reader.feed(piece)
+        reader.feed(piece)
+        yield from reader.messages()
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 125, 126, 127, 65535, 65536, LIMIT])
@@ -99,11 +100,23 @@ def test_what_breaks_the_protocol(data: bytes, code: int) -> None:
 
 def test_a_hundred_thousand_pieces_cost_no_more_than_their_bytes() -> None:
     reader = WebSocketReader(LIMIT)
-    assert list(reader.feed(frame(TEXT, b"a", final=False))) == []
+    reader.feed(frame(TEXT, b"a", final=False))
     for _ in range(LIMIT - 2):
-        assert list(reader.feed(frame(CONTINUATION, b"a", final=False))) == []
-    assert list(reader.feed(frame(CONTINUATION, b"a"))) == [(TEXT, "a" * LIMIT)]
-    assert (reader._rest, reader._fragments) == (None, None)
+        reader.feed(frame(CONTINUATION, b"a", final=False))
+        assert list(reader.messages()) == []
+    reader.feed(frame(CONTINUATION, b"a"))
+    assert list(reader.messages()) == [(TEXT, "a" * LIMIT)]
+    assert (reader._buffer, reader._fragments) == (b"", None)
+
+
+def test_whoever_stops_in_between_goes_on_with_the_next_message() -> None:
+    reader = WebSocketReader(LIMIT)
+    reader.feed(b"".join(frame(TEXT, b"%d" % number) for number in range(5)) + frame(TEXT, b"5")[:3])
+    assert [next(reader.messages()) for _ in range(2)] == [(TEXT, "0"), (TEXT, "1")]
+    reader.feed(frame(TEXT, b"5")[3:] + frame(TEXT, b"6")[:1])
+    assert [text for _, text in reader.messages()] == ["2", "3", "4", "5"]
+    reader.feed(frame(TEXT, b"6")[1:])
+    assert list(reader.messages()) == [(TEXT, "6")]
 
 
 @pytest.mark.parametrize(
