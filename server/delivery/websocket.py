@@ -9,6 +9,7 @@ closed while bytes wait, and what was written last is lost with it.
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import logging
 from collections import deque
@@ -31,6 +32,7 @@ from server.errors import CloseCode, Unavailable
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 VERSION = "13"
 CLOSE_TIMEOUT = 5.0  # seconds a peer gets to read the rest and answer a close
+GOODBYE = 0.5  # seconds for the same when the server ends, which has mostly asked them before
 MAX_REASON = 123  # bytes of a close frame's reason
 INBOX = 64  # messages that may wait while one is handled; then the client has to,
 LARGE = 1 << 16  # and after one with more bytes than this
@@ -208,10 +210,8 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         if self._inbox is None:
             self._inbox = deque()
         self._inbox.append(payload)
-        if self._waiter is not None:
-            self._waiter.set_result(None)
-            self._waiter = None
-        elif self._take is not None and self._task is None:
+        self._wake()
+        if self._take is not None and self._task is None:
             self._task = self.server.spawn(self._work(), self._context)
 
     async def _work(self) -> None:
@@ -234,8 +234,16 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         """The next message before `begin`; None when the connection has ended."""
         if not self._inbox and self.alive:
             self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
         return self._inbox.popleft() if self._inbox else None
+
+    def _wake(self) -> None:
+        """Lets `receive` go on; whoever waited may have given up in this turn."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     # ---- beginning and end
 
@@ -251,9 +259,7 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         self.server.forget(self)
         if self._deadline is not None:
             self._deadline.cancel()
-        if self._waiter is not None:
-            self._waiter.set_result(None)
-            self._waiter = None
+        self._wake()
         self._end_if_idle()
 
     def _end_if_idle(self) -> None:
@@ -333,9 +339,15 @@ class WebSocketServer:
             await self._empty.wait()
 
     async def stop(self) -> None:
-        """Asks all peers to come back later, and waits until they have gone and all messages are handled."""
+        """Asks all peers to come back later, drops those that do not answer soon, and waits until all messages are
+        handled."""
         for socket in list(self._open):
             socket.close(CloseCode.RESTART, "restart")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await self.idle()
+        for socket in list(self._open):
+            socket.transport.abort()
         await self.idle()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.pings.stop()

@@ -141,7 +141,7 @@ async def test_hanging_clients_delay_the_end_but_do_not_prevent_it(
     sqlite_url: str, http: aiohttp.ClientSession
 ) -> None:
     """Sockets that answer no close frame, an Engine.IO connection in no namespace, a body that never comes."""
-    with serving(DATABASE_URL=sqlite_url, SHUTDOWN_TIMEOUT="6", **QUICK) as (child, url):
+    with serving(DATABASE_URL=sqlite_url, SHUTDOWN_TIMEOUT="4", **QUICK) as (child, url):
         ann = await at(url, http).sign_up("Ann")
         async with (
             SilentSocket(url, f"/ws/core/?jwt_token={ann.token}"),
@@ -150,7 +150,7 @@ async def test_hanging_clients_delay_the_end_but_do_not_prevent_it(
         ):
             began = stop(child)
             assert await ended(child) == 0, child.output
-            assert time.monotonic() - began < 6
+            assert time.monotonic() - began < 4
 
 
 async def test_a_second_signal_ends_it_at_once(sqlite_url: str, http: aiohttp.ClientSession) -> None:

@@ -220,6 +220,25 @@ async def test_a_connection_that_is_lost_before_it_begins_ends_when_it_begins(se
     assert served.heard == []
 
 
+async def test_who_gave_up_waiting_for_a_message_is_no_failure_later(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the probe of an upgrade does, when the client says nothing."""
+    served.may_begin.clear()
+    async with connected(served) as peer:
+        await until(lambda: served.sockets)
+        (socket,) = served.sockets
+        waiting = asyncio.create_task(socket.receive())
+        await until(lambda: socket._waiter)
+        waiting.cancel()
+        peer.writer.write(frame(TEXT, b"late"))
+        await until(lambda: socket._inbox)
+    await until(lambda: not len(served.server))
+    served.may_begin.set()
+    await until(lambda: served.ended == 1)
+    assert caplog.text == ""
+
+
 async def test_who_answers_no_ping_is_dropped(served: Served) -> None:
     served.server.pings = websocket.Pings(0.05, 0.1)
     pinged = HANDSHAKE.replace(b"GET / ", b"GET /?pinged ")
@@ -267,7 +286,7 @@ async def test_what_is_no_handshake_is_an_ordinary_refusal(served: Served, wrong
 
 
 async def test_at_the_end_all_are_told_to_come_back(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT", 0.2)  # one of them does not answer
+    monkeypatch.setattr(websocket, "GOODBYE", 0.2)  # one of them does not answer
     async with connected(served) as peer, connected(served) as silent:
         stopping = asyncio.create_task(served.server.stop())
         assert (await peer.frame())[1][:2] == (await silent.frame())[1][:2] == (1012).to_bytes(2, "big")
