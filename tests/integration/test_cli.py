@@ -1,5 +1,7 @@
 """The commands, as real processes: accounts, configuration, migrations, the demonstration."""
 
+import asyncio
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -36,8 +38,9 @@ async def test_an_account_made_here_can_use_the_server(sqlite_url: str) -> None:
 
 async def test_staff_is_made_on_demand_and_the_password_may_come_from_the_environment(sqlite_url: str) -> None:
     environ = {"DATABASE_URL": sqlite_url, "ROOMCAST_PASSWORD": "password-1234", "SIGNUP_CREATES_WORKSPACE": "false"}
-    for email, more in (("a@example.com", []), ("b@example.com", []), ("c@example.com", ["--staff"])):
-        run("create-user", email, *more, **environ)
+    create_user = partial(asyncio.to_thread, run, "create-user", **environ)
+    await create_user("a@example.com")
+    await asyncio.gather(create_user("b@example.com"), create_user("c@example.com", "--staff"))
     async with aiohttp.ClientSession() as http:
         with serving(DATABASE_URL=sqlite_url) as (_, url):
             for email, staff in (("b@example.com", False), ("c@example.com", True)):
@@ -46,17 +49,24 @@ async def test_staff_is_made_on_demand_and_the_password_may_come_from_the_enviro
                     assert (await response.json())["user"]["is_staff"] is staff
 
 
-def test_an_account_that_cannot_be_made_is_told_why(sqlite_url: str) -> None:
-    def refusal(email: str, password: str) -> str:
-        return run("create-user", email, "--password", password, DATABASE_URL=sqlite_url, status=status)
+async def test_an_account_that_cannot_be_made_is_told_why(sqlite_url: str) -> None:
+    async def told(status: int, *arguments: str) -> str:
+        return await asyncio.to_thread(run, *arguments, DATABASE_URL=sqlite_url, status=status)
 
-    status = 2
-    assert "no e-mail address" in refusal("ann", "password-1234")
-    assert "8 to 256 characters" in refusal("ann@example.com", "short")
-    run("create-user", "ann@example.com", "--password", "password-1234", DATABASE_URL=sqlite_url)
-    status = 1
-    assert "an account for ANN@example.com already" in refusal("ANN@example.com", "password-1234")
-    assert "no account for bob@example.com" in run("token", "bob@example.com", DATABASE_URL=sqlite_url, status=1)
+    def create(email: str, password: str) -> tuple[str, ...]:
+        return "create-user", email, "--password", password
+
+    await told(0, *create("ann@example.com", "password-1234"))
+    no_address, no_password, twice, nobody = await asyncio.gather(
+        told(2, *create("bob", "password-1234")),
+        told(2, *create("bob@example.com", "short")),
+        told(1, *create("ANN@example.com", "password-1234")),
+        told(1, "token", "bob@example.com"),
+    )
+    assert "no e-mail address" in no_address
+    assert "8 to 256 characters" in no_password
+    assert "an account for ANN@example.com already" in twice
+    assert "no account for bob@example.com" in nobody
 
 
 def test_config_shows_every_setting_and_no_secret() -> None:

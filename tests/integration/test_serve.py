@@ -16,7 +16,7 @@ import pytest
 import socketio
 
 from tests.support.app import Answer, Person, Server
-from tests.support.commands import ROOT, run, serving
+from tests.support.commands import ROOT, serving
 from tests.support.node import NodeClient, Toolchain
 from tests.support.processes import Child, accepts, free_port, is_alive, wait_until
 
@@ -166,16 +166,15 @@ async def test_a_second_signal_ends_it_at_once(sqlite_url: str, http: aiohttp.Cl
         await socket.close()
 
 
-async def test_clients_come_back_after_a_restart(sqlite_url: str, node: Toolchain) -> None:
+async def test_clients_come_back_after_a_restart(sqlite_url: str, node: Toolchain, http: aiohttp.ClientSession) -> None:
     """The official clients tell a restart from a goodbye: both reconnect by themselves, whatever their transport."""
     port = free_port()
     environ = {"DATABASE_URL": sqlite_url, **QUICK}
-    run("create-user", "ann@example.com", "--password", "password-1234", **environ)
-    token = run("token", "ann@example.com", **environ).splitlines()[-1]
     arrivals: asyncio.Queue[str] = asyncio.Queue()
     clients = []
     async with NodeClient(node) as upgraded, NodeClient(node) as polling:
         with serving(port=port, **environ) as (child, url):
+            token = (await at(url, http).sign_up("Ann")).token
             for client, transports in ((upgraded, {}), (polling, {"transports": ["polling"]})):
                 options = {"auth": {"token": token}} | transports
                 await client.send({"cmd": "connect", "url": url, "namespace": "/core", "options": options})

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-from aiohttp import web
+from aiohttp import web, web_app
 
 from server.app import STORE, create_app, make_runner
 from server.settings import Settings
@@ -209,6 +209,8 @@ async def running_server(**settings: Any) -> AsyncIterator[Server]:
     await site.start()
     port = runner.addresses[0][1]
     async with AsyncExitStack() as stack:
+        # aiohttp remembers the last 1024 handlers, and with them whole servers
+        stack.callback(web_app._cached_build_middleware.cache_clear)
         stack.push_async_callback(runner.cleanup)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         server = Server(app, f"http://127.0.0.1:{port}", http, chosen)
