@@ -33,6 +33,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
     def __init__(self, *args: Any, websockets: WebSocketServer, origins: OriginRules = ANY_PAGE, **kwargs: Any) -> None:
         super().__init__(*args, monitor_clients=False, max_http_buffer_size=websockets.max_frame_size, **kwargs)
         self.websockets = websockets
+        self.limits = websockets.limits
         self.origins = origins
         self.send_buffer_limit = websockets.send_buffer_limit
         self.patience = self.ping_interval + self.ping_timeout
@@ -88,9 +89,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
     async def serve_polling(self, request: web.Request) -> web.StreamResponse:
         """A poll, the first of a connection too, or what a client sends."""
         sid = request.query.get("sid")
-        if sid is None:
-            self.websockets.limits.arrive(request)
-        socket = EngineSocket(self, self.generate_id(), Handshake.of(request)) if sid is None else self.sockets[sid]
+        socket = self.sockets[sid] if sid is not None else self.arrive(request)
         if request.method == hdrs.METH_POST:
             status = await socket.post(request)
             return self.reply(request, status, POSTED.get(status, "Bad request"))
@@ -99,6 +98,12 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
         answer: web.StreamResponse | None = await socket.poll(request, self.cors(request))
         return answer or self.reply(request, 400, "Another poll waits already")
 
+    def arrive(self, request: web.Request) -> EngineSocket:
+        """A connection that begins by polling, and is counted until it ends, upgraded or not; raises TooMany."""
+        address = self.limits.arrive(request)
+        self.limits.enter(address)
+        return EngineSocket(self, self.generate_id(), Handshake.of(request), address=address)
+
     async def serve_websocket(self, request: web.Request) -> web.StreamResponse:
         """A connection that begins as a WebSocket, or the upgrade of one that polls."""
         sid = request.query.get("sid")
@@ -106,7 +111,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
         if socket is not None:
             socket.upgrading = True  # before anything is awaited, so that there is one upgrade at a time
         try:
-            link, answer = await self.websockets.accept(request, heartbeat=False)
+            link, answer = await self.websockets.accept(request, heartbeat=False, upgrade=socket is not None)
             agreed = await socket.upgrade(link) if socket is not None else True
         except ConnectionError:
             return web.Response()  # nobody is there to read it

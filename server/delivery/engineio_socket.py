@@ -26,6 +26,7 @@ from server.delivery.engineio_polling import (
     write_answer,
 )
 from server.delivery.engineio_probe import agree
+from server.delivery.limits import Limits
 from server.delivery.pings import Pings
 from server.delivery.websocket import WebSocket
 from server.delivery.websocket_reader import Payload
@@ -49,6 +50,7 @@ class Host(Protocol):
 
     sockets: dict[str, Any]
     pings: Pings
+    limits: Limits
     send_buffer_limit: int  # bytes
     max_http_buffer_size: int  # bytes
     patience: float  # seconds a request, or its answer, may be on its way
@@ -91,6 +93,7 @@ class EngineSocket:
         "_polled",
         "_posting",
         "_probed",
+        "address",
         "closed",
         "full_at",
         "handshake",
@@ -102,12 +105,15 @@ class EngineSocket:
         "upgrading",
     )
 
-    def __init__(self, server: Host, sid: str, handshake: Handshake, link: WebSocket | None = None) -> None:
+    def __init__(
+        self, server: Host, sid: str, handshake: Handshake, link: WebSocket | None = None, address: str = ""
+    ) -> None:
         self.server = server
         self.sid = sid
         self.handshake = handshake
         self.session: dict[str, Any] = {}
         self.link = link
+        self.address = address  # that it is counted for where it began by polling
         self.outbox = Outbox(server.send_buffer_limit, self.cut)
         self.closed = False
         self.full_at = 0.0  # see Limits
@@ -288,6 +294,7 @@ class EngineSocket:
         self.closed = True
         self.server.sockets.pop(self.sid, None)
         self.server.pings.forget(self)
+        self.server.limits.leave(self.address)
         self.outbox.finish()
         for link in (self.link, self._next):
             if link is not None:

@@ -51,16 +51,17 @@ class Limits:
         self.addresses: Counter[str] = Counter()  # connections of each
         self._connects: Rates[str] = Rates(connects)
 
-    def arrive(self, request: web.Request) -> str:
-        """The address that a new connection counts for, empty where it does not; raises TooMany."""
+    def arrive(self, request: web.Request, *, upgrade: bool = False) -> str:
+        """The address that a new connection counts for, empty where it does not; raises TooMany. An upgrade takes the
+        place of a connection that is counted already."""
         address = counted(client_address(request))
-        if address and self.per_address and self.addresses[address] >= self.per_address:
+        if address and not upgrade and self.per_address and self.addresses[address] >= self.per_address:
             met(Limit.CONNECTIONS_PER_ADDRESS)
             raise TooMany(TOO_MANY_CONNECTIONS)
         if address and (wait := self._connects.take(address)):
             met(Limit.CONNECTS_PER_SECOND)
             raise TooMany(TOO_MANY_CONNECTIONS, wait)
-        return address
+        return "" if upgrade else address
 
     def enter(self, address: str) -> None:
         """A connection of an address has begun."""

@@ -290,11 +290,14 @@ class WebSocketServer:
         self._empty = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def accept(self, request: web.Request, *, heartbeat: bool = True) -> tuple[WebSocket, web.StreamResponse]:
+    async def accept(
+        self, request: web.Request, *, heartbeat: bool = True, upgrade: bool = False
+    ) -> tuple[WebSocket, web.StreamResponse]:
         """Answers an upgrade request and takes its connection away from aiohttp, which the handler gives the second
-        value to; no exception of a handler is answered any more. Raises HTTPBadRequest, TooMany or ConnectionError."""
+        value to; no exception of a handler is answered any more. An `upgrade` is to continue a connection that polls,
+        which is counted already. Raises HTTPBadRequest, TooMany or ConnectionError."""
         answer = web.StreamResponse(status=101, headers=handshake(request))
-        address = self.limits.arrive(request)
+        address = self.limits.arrive(request, upgrade=upgrade)
         await answer.prepare(request)
         protocol, transport = request.protocol, request.transport
         if transport is None:

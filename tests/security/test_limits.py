@@ -128,6 +128,51 @@ async def test_an_address_has_so_many_connections_on_any_path(tmp_path: Path) ->
     assert limits_met() == {"connections_per_address": len(PATHS) + 1}
 
 
+POLLING = "/socket.io/?EIO=4&transport=polling"
+
+
+async def open_polling(server: Server, headers: dict[str, str]) -> str:
+    """The path with the id of a connection that begins by polling."""
+    answer = await server.http.get(server.url + POLLING, headers=headers)
+    assert answer.status == 200
+    return f"/socket.io/?EIO=4&sid={json.loads((await answer.text())[1:])['sid']}&transport="
+
+
+async def test_a_connection_that_polls_counts_for_its_address_until_it_ends(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a"
+    async with running_server(database_url=url, trusted_proxies=1, max_connections_per_address=1) as server:
+        addresses = server.app[WEBSOCKETS].limits.addresses
+        path = await open_polling(server, FROM)
+        assert (await server.http.get(server.url + POLLING, headers=FROM)).status == 429
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await connect(server, PATHS[0], FROM)
+        closing = await server.http.post(f"{server.url}{path}polling", data="1", headers=FROM)
+        assert (closing.status, addresses) == (200, {})
+        await open_polling(server, FROM)
+
+
+async def test_an_upgrade_needs_no_second_place(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a"
+    async with running_server(database_url=url, trusted_proxies=1, max_connections_per_address=1) as server:
+        addresses = server.app[WEBSOCKETS].limits.addresses
+        path = await open_polling(server, FROM)
+        given_up = await connect(server, f"{path}websocket", FROM)
+        await given_up.close()
+        await until(lambda: not len(server.app[WEBSOCKETS]))
+        assert addresses == {FROM["X-Forwarded-For"]: 1}
+        socket = await connect(server, f"{path}websocket", FROM)
+        await socket.send_str("2probe")
+        assert await socket.receive_str() == "3probe"
+        await socket.send_str("5")
+        await socket.send_str("40/core,{}")
+        assert (await socket.receive_str()).startswith("44/core,")
+        assert addresses == {FROM["X-Forwarded-For"]: 1}
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await connect(server, PATHS[-1], FROM)
+        await socket.close()
+        await until(lambda: not addresses)
+
+
 async def test_a_stream_counts_for_its_address_as_long_as_it_lasts(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a"
     async with running_server(database_url=url, trusted_proxies=1, max_connections_per_address=1) as server:
