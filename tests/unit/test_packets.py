@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from socketio.packet import Packet as LibraryPacket
 
-from server.delivery.packets import ACK, CONNECT, DISCONNECT, EVENT, MalformedPacket, read_packet
+from server.delivery.packets import ACK, CONNECT, DISCONNECT, EVENT, MAX_ATTACHMENTS, MalformedPacket, read_packet
 
 PLACE = '{"_placeholder":true,"num":%d}'
 
@@ -82,8 +82,18 @@ def test_whatever_looks_like_a_packet_is_one_or_malformed(head: str, body: str) 
 def test_what_python_socketio_sends_is_read_as_it_was_meant(arguments: list[Any], number: int | None) -> None:
     encoded = LibraryPacket(EVENT, ["name", *arguments], namespace="/core", id=number).encode()
     text, *attachments = encoded if isinstance(encoded, list) else [encoded]
+    assume(len(attachments) <= MAX_ATTACHMENTS)
     packet = read_packet(text)
     for attachment in attachments:
         packet.attach(attachment, 100)
     assert (packet.namespace, packet.id, packet.missing) == ("/core", number, 0)
     assert packet.data == ["name", *arguments]
+
+
+def test_a_message_has_so_many_attachments_and_no_more() -> None:
+    def message(count: int) -> str:
+        return f'5{count}-["name",' + ",".join(PLACE % number for number in range(count)) + "]"
+
+    assert read_packet(message(MAX_ATTACHMENTS)).missing == MAX_ATTACHMENTS
+    with pytest.raises(MalformedPacket):
+        read_packet(message(MAX_ATTACHMENTS + 1))
