@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import math
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import NamedTuple
 
 from aiohttp import web
@@ -27,6 +28,7 @@ from server.delivery.rooms import Registry
 from server.delivery.sessions import Sessions
 from server.delivery.socketio_server import SocketIOServer
 from server.delivery.websocket import WebSocketServer
+from server.destinations import Destinations
 from server.errors import CloseCode
 from server.metrics import Gauges
 from server.namespaces.admission import Admission
@@ -49,10 +51,14 @@ from server.rest.logins import ATTEMPTS, LoginAttempts
 from server.rest.metrics import GAUGES
 from server.rest.middlewares import ORIGINS, cross_origin, negotiate, refuse_oddities
 from server.rest.records import ENDPOINT_SOCKET
+from server.rest.webhooks import DESTINATIONS
 from server.settings import Settings
 from server.store.database import database_name
 from server.store.housekeeping import Housekeeping, Keep
+from server.store.log import LoggedEvent
 from server.store.transaction import Store
+from server.webhooks.sender import Sender
+from server.webhooks.service import Patience, Webhooks
 
 
 class Tools(NamedTuple):
@@ -79,6 +85,7 @@ STORE = web.AppKey("store", Store)
 TOOLS = web.AppKey("tools", Tools)
 SOCKETIO = web.AppKey("socketio", SocketIOServer)
 WEBSOCKETS = web.AppKey("websockets", WebSocketServer)
+WEBHOOKS = web.AppKey("webhooks", Webhooks)
 PRESENCE_BACKLOG = 2048  # messages: a table's worth of people who come at once
 CLOSING_TURN = 0.05  # seconds: shorter turns would cost more than they spread
 
@@ -101,6 +108,7 @@ def create_app(settings: Settings) -> web.Application:
         app.add_routes(table)
     app.cleanup_ctx.append(run_delivery)
     app.cleanup_ctx.append(run_housekeeping)
+    app.cleanup_ctx.append(run_webhooks)
     app.on_shutdown.append(close_at_once)
     return app
 
@@ -113,8 +121,11 @@ def wire_state(app: web.Application, settings: Settings) -> None:
     outlet = app[OUTLET] = Outlet()
     relay = Relay(store, registry, outlet, settings.poll_interval)
     bell = open_bell(settings, relay)
-    store.on_commit = bell.ring
+    webhooks = open_webhooks(app, settings, store)
+    store.on_commit = partial(announce, bell, webhooks)
+    relay.on_control = webhooks.notice
     app[STORE], app[REGISTRY], app[RELAY], app[BELL] = store, registry, relay, bell
+    app[WEBHOOKS] = webhooks
     app[PRESENCE] = open_presence(settings)
     app[RUNNER] = Runner(store)
     app[TOKENS], app[PASSWORDS] = tools.tokens, tools.passwords
@@ -142,6 +153,19 @@ def open_tools(settings: Settings) -> Tools:
     lifetimes = settings.access_token_lifetime, settings.refresh_token_lifetime
     tokens = Tokens(settings.secret_key, *lifetimes, settings.fallback_keys)
     return Tools(store, tokens, Passwords())
+
+
+def announce(bell: Bell, webhooks: Webhooks, events: list[LoggedEvent]) -> None:
+    """Tells those who wait for commits of this process."""
+    bell.ring(events)
+    webhooks.hear(events)
+
+
+def open_webhooks(app: web.Application, settings: Settings, store: Store) -> Webhooks:
+    """What tells the receivers of webhooks, and what decides where they may be."""
+    destinations = app[DESTINATIONS] = Destinations(allow_private=settings.webhook_private_addresses)
+    patience = Patience(settings.webhook_interval, settings.webhook_retry, settings.webhook_patience)
+    return Webhooks(store, Sender(destinations, settings.webhook_timeout), patience, settings.webhook_concurrency)
 
 
 def channel(settings: Settings, purpose: str) -> str:
@@ -193,6 +217,8 @@ def open_gauges(app: web.Application) -> Gauges:
     gauges.add("log_position", "the last event told to connections", lambda: app[RELAY].cursor)
     gauges.add("accepting", "1 while the process takes traffic", lambda: app[READINESS].accepting)
     gauges.add("bell_connected", "1 while commits of other processes are heard of", lambda: app[BELL].connected)
+    gauges.add("webhooks", "active webhooks of the database", lambda: app[WEBHOOKS].known)
+    gauges.add("webhooks_served", "webhooks that are told, or tried again, here", lambda: len(app[WEBHOOKS]))
     return gauges
 
 
@@ -280,6 +306,13 @@ async def run_housekeeping(app: web.Application) -> AsyncIterator[None]:
     await housekeeping.stop()
 
 
+async def run_webhooks(app: web.Application) -> AsyncIterator[None]:
+    """Tells the receivers of webhooks, as long as delivery runs."""
+    app[WEBHOOKS].start()
+    yield
+    await app[WEBHOOKS].stop()
+
+
 async def close_sockets(app: web.Application) -> None:
     """Asks every socket to come back later, in turns over some seconds so that not all return at once."""
     waiting, spread = list(app[REGISTRY].subscribers), app[SETTINGS].shutdown_spread
@@ -313,6 +346,7 @@ async def drain(app: web.Application, timeout: float) -> None:
     aiohttp's own shutdown lets running requests finish too, but from its beginning on it drops what clients send, so
     a body that is still on its way would never arrive."""
     app[READINESS].accepting = False
+    app[WEBHOOKS].wind_up()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout):
             await close_sockets(app)

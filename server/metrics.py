@@ -1,7 +1,8 @@
-"""What the server counts, in the words of Prometheus: what limits refused, and the process itself.
+"""What the server counts, in the words of Prometheus: what limits refused, requests of webhooks, the process itself.
 
-Invariants: nothing on the way of a message is counted here; counters move only when a limit is met (0.7 µs), everything
-else is read when somebody asks. Counters belong to the process, gauges to one application.
+Invariants: nothing on the way of a message to a socket is counted here; counters move only when a limit is met (0.7 µs)
+or the receiver of a webhook has answered, everything else is read when somebody asks. Counters belong to the process,
+gauges to one application.
 """
 
 from collections.abc import Callable
@@ -43,6 +44,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 PROCESS = CollectorRegistry()
 ProcessCollector(registry=PROCESS)
 _MET = Counter("roomcast_limits_met", "what a limit refused, cut or closed", ["limit"], registry=PROCESS)
+_DELIVERIES = Counter("roomcast_webhook_deliveries", "requests of webhooks, by result", ["result"], registry=PROCESS)
+_DELIVERED, _FAILED = _DELIVERIES.labels("delivered"), _DELIVERIES.labels("failed")
 _BY_LIMIT = {limit: _MET.labels(limit.value) for limit in Limit}
 
 
@@ -54,6 +57,11 @@ def met(limit: Limit) -> None:
 def times_met(limit: Limit) -> int:
     """How often that was counted since the process began."""
     return int(PROCESS.get_sample_value("roomcast_limits_met_total", {"limit": limit.value}) or 0)
+
+
+def count_delivery(*, succeeded: bool) -> None:
+    """Counts one request to the receiver of a webhook."""
+    (_DELIVERED if succeeded else _FAILED).inc()
 
 
 class Gauges:

@@ -69,6 +69,21 @@ class Settings(BaseModel):
     socketio_recovery: bool = setting(False, "all Socket.IO connections can be recovered, not only those that ask")
     housekeeping_interval: float = setting(60.0, "time between two rounds that remove what is too old", unit="s", gt=0)
 
+    webhook_timeout: float = setting(5.0, "time in which a receiver of a webhook must answer", unit="s", gt=0)
+    webhook_retry: float = setting(
+        5.0, "pause after a first failed delivery; each further one doubles it, up to an hour", unit="s", gt=0
+    )
+    webhook_patience: float = setting(
+        86400.0, "time of nothing but failures after which a webhook is disabled", unit="s", gt=0
+    )
+    webhook_interval: float = setting(
+        10.0, "time between two looks for what a process that died did not deliver", unit="s", gt=0
+    )
+    webhook_concurrency: int = setting(100, "webhooks that one process serves at the same time", unit="webhooks", ge=1)
+    webhook_private_addresses: bool = setting(
+        False, "only for tests and closed networks: webhooks may lead to private addresses"
+    )
+
     ping_interval: float = setting(20.0, "Engine.IO ping interval", unit="s", gt=0)
     ping_timeout: float = setting(20.0, "Engine.IO ping timeout", unit="s", gt=0)
     connect_timeout: float = setting(10.0, "time in which a Socket.IO client must enter a namespace", unit="s", gt=0)

@@ -20,6 +20,7 @@ AdminOperation = Literal[
     "invitation.update",
     "invitation.delete",
     "project.update",
+    "workspace.webhooks",
 ]
 
 

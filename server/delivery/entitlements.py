@@ -107,4 +107,5 @@ APPLY: dict[str, Callable[..., Any]] = {
     control.SessionMoved.type: fence,
     control.EpochBegan.type: lambda registry, restored_at: None,  # the relay itself sees the jump of the ids
     control.EndpointClosed.type: close_endpoint,
+    control.WebhooksChanged.type: lambda registry, workspace_id: None,  # no socket hears more or less by it
 }

@@ -45,6 +45,7 @@ class Relay:
         self.outlet = outlet
         self.poll_interval = poll_interval
         self.last_control = 0  # id of the last applied change of entitlement
+        self.on_control: Callable[[LoggedEvent], None] = lambda event: None  # called with each of them
         self._ahead: dict[int, LoggedEvent] = {}
         self._recent: deque[LoggedEvent] = deque()
         self._recent_bytes = 0
@@ -178,6 +179,7 @@ class Relay:
         if event.type != SessionMoved.type:  # which entitles nobody to anything
             self.last_control = event.id
         entitlements.apply(self.registry, event)
+        self.on_control(event)
 
     def _send(self, event: LoggedEvent) -> None:
         fanout = self.registry.fanout(event)

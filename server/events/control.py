@@ -83,6 +83,13 @@ class EpochBegan(ControlEvent):
     restored_at: int
 
 
+@event("control:webhooks-changed", source=SOURCE)
+class WebhooksChanged(ControlEvent):
+    """Webhooks of a workspace were made or ended: each process looks at what there is to be told."""
+
+    workspace_id: int
+
+
 @event("control:endpoint-closed", source=SOURCE)
 class EndpointClosed(ControlEvent):
     """An endpoint ended or its options changed: its sockets are closed with 1000 and the reason."""

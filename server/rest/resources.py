@@ -23,6 +23,7 @@ from server.rest import (
     rows,
     tables,
     views,
+    webhooks,
     workflows,
     workspaces,
 )
@@ -50,6 +51,7 @@ SERVED = (
     workflows.routes,
     columns.routes,
     items.routes,
+    webhooks.routes,
     events.routes,
 )
 ALL = (*SERVED, openapi.description_of(SERVED))

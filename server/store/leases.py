@@ -27,6 +27,11 @@ def claim(tx: Transaction, name: str, *, holder: str, seconds: float) -> bool:
     return bool(run(tx, statement, (name, holder, int(seconds * 1000))).fetchall())
 
 
+def release_all(tx: Transaction, *, holder: str) -> None:
+    """Gives back every lease of a holder."""
+    run(tx, "DELETE FROM lease WHERE holder = ?", (holder,))
+
+
 def release(tx: Transaction, name: str, *, holder: str) -> None:
     """Gives the lease back; nothing happens when somebody else holds it by now."""
     run(tx, "DELETE FROM lease WHERE name = ? AND holder = ?", (name, holder))

@@ -29,8 +29,19 @@ def prune(tx: Transaction, *, keep_events: int, keep_seconds: float, batch: int 
         doomed.append((number, rooms))
         size += length
     if doomed:
+        carry_webhooks(tx, floor=doomed[-1][0])
         remove_events(tx, doomed)
     return len(doomed)
+
+
+def carry_webhooks(tx: Transaction, *, floor: int) -> None:
+    """Moves webhooks that have nothing to read up to `floor` on to the next event that is for them, or to the end, so
+    that only those who really miss something find their past gone."""
+    following = (
+        "SELECT min(r.event_id) - 1 FROM event_room r WHERE r.room = webhook.room AND r.event_id > webhook.position"
+    )
+    moved = f"coalesce(({following}), (SELECT max(id) FROM event))"
+    run(tx, f"UPDATE webhook SET position = {moved} WHERE position < ? AND state = 'active'", (floor,))
 
 
 def remove_events(tx: Transaction, events: Sequence[tuple[int, str]]) -> None:

@@ -47,7 +47,7 @@ SCHEMA = """
     CREATE INDEX session_user_id ON session (user_id, seen_ms);
     CREATE INDEX session_seen_ms ON session (seen_ms);
     CREATE TABLE lease (
-        name VARCHAR(32) PRIMARY KEY,
+        name VARCHAR(64) PRIMARY KEY,
         holder VARCHAR(64) NOT NULL,
         expires_ms BIGINT NOT NULL
     );
@@ -243,6 +243,23 @@ SCHEMA = """
     CREATE INDEX item_workspace_id ON item (workspace_id);
     CREATE INDEX item_column_id_deleted_created_at_id ON item (column_id, deleted, created_at, id);
     CREATE INDEX item_collection_id_deleted_created_at_id ON item (collection_id, deleted, created_at, id);
+    CREATE TABLE webhook (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        user_id INTEGER NOT NULL,
+        room VARCHAR(128) NOT NULL,
+        url TEXT NOT NULL,
+        events TEXT NOT NULL,
+        secret VARCHAR(64) NOT NULL,
+        position BIGINT NOT NULL,
+        state VARCHAR(16) NOT NULL,
+        reason TEXT,
+        failures INTEGER NOT NULL,
+        failing_since_ms BIGINT,
+        next_attempt_ms BIGINT NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX webhook_workspace_id ON webhook (workspace_id);
     CREATE TABLE record_project (
         id {id},
         workspace_id INTEGER NOT NULL,

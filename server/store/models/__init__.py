@@ -12,6 +12,7 @@ from server.store.models.databases import Application, Job, RowHistory, TableFie
 from server.store.models.items import Collection, Column, Item, Workflow
 from server.store.models.records import Endpoint, Project, StoredRecord
 from server.store.models.sessions import SocketSession
+from server.store.models.webhooks import Webhook
 
 __all__ = [
     "Application",
@@ -31,6 +32,7 @@ __all__ = [
     "User",
     "UserNotification",
     "UserTable",
+    "Webhook",
     "Workflow",
     "Workspace",
     "WorkspaceInvitation",
