@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from server.actions.webhooks import EVENTS, create_webhook
+from server.auth.actors import Credentials
+from server.rest.context import RUNNER, TOKENS
 from tests.support.app import Person
 
 World = dict[str, Any]
@@ -30,7 +33,7 @@ async def make_world(ann: Person) -> World:
 
 
 async def make_board_and_records(ann: Person, workspace: int) -> World:
-    """A collection with a workflow, a column and an item; a project with an endpoint and a record."""
+    """A collection with a workflow, a column and an item; a webhook; a project with an endpoint and a record."""
     collection = await ann.ok("POST", "/collections", {"workspace_id": str(workspace), "name": "Board"})
     workflow_body = {"collection_id": collection["id"], "classification": "OTHER", "name": "Flow"}
     workflow = await ann.ok("POST", "/workflows", workflow_body)
@@ -38,12 +41,20 @@ async def make_board_and_records(ann: Person, workspace: int) -> World:
     item = await ann.ok("POST", "/items", {"column_id": column["id"], "name": "Item"})
     project = await ann.ok("POST", "/api/projects/", {"workspace_id": workspace, "name": "Project"})
     endpoint = await ann.ok("POST", f"/api/projects/{project['id']}/endpoints/", {"name": f"endpoint-{project['id']}"})
+    webhook = await ann.server.app[RUNNER].act(
+        Credentials(ann.server.app[TOKENS].read_access(ann.token)),
+        create_webhook,
+        workspace_id=str(workspace),
+        url="http://127.0.0.1:9999/",  # which REST would refuse, and nobody calls
+        events=EVENTS,
+    )
     record = await ann.ok("POST", f"/api/1/ce/{endpoint['name']}?key={project['key']}", {"a": 1})
     return {
         "collection_id": collection["id"],
         "workflow_id": workflow["id"],
         "column_id": column["id"],
         "item_id": item["id"],
+        "webhook_id": webhook["id"],
         "project_id": project["id"],
         "endpoint_id": endpoint["id"],
         "name": endpoint["name"],
