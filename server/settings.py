@@ -69,7 +69,7 @@ class Settings(BaseModel):
     socketio_recovery: bool = setting(False, "all Socket.IO connections can be recovered, not only those that ask")
     housekeeping_interval: float = setting(60.0, "time between two rounds that remove what is too old", unit="s", gt=0)
 
-    webhook_timeout: float = setting(5.0, "time in which a receiver of a webhook must answer", unit="s", gt=0)
+    webhook_timeout: float = setting(5.0, "time in which a receiver of a webhook must answer", unit="s", gt=0, le=60)
     webhook_retry: float = setting(
         5.0, "pause after a first failed delivery; each further one doubles it, up to an hour", unit="s", gt=0
     )

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from server.actions.boards import enter, find_workspace, look_at_workspace, own_workspaces
 from server.actions.item_shapes import Shown, stamp
 from server.auth.actors import Actor
-from server.auth.permissions import ADMIN, enter_workspace, membership, require_admin
+from server.auth.permissions import ADMIN, enter_workspace, require_admin
 from server.errors import CONFLICT, NO_SUCH_THING, Refused
 from server.events import rooms
 from server.events.control import WebhooksChanged
 from server.events.items import ColumnPatched, ItemRemoved, ItemUpdated
-from server.store.models import Webhook, Workspace
+from server.store.models import Membership, Webhook, Workspace
 from server.store.transaction import Transaction
 
 EVENTS = tuple(event.type for event in (ItemUpdated, ItemRemoved, ColumnPatched))
@@ -60,8 +60,9 @@ def list_webhooks(tx: Transaction, actor: Actor, *, workspace_id: str | None) ->
 def administered(actor: Actor, workspace_id: str | None) -> dict[int, Workspace]:
     """The named workspace, else all that the actor administers; raises Refused."""
     if workspace_id is None:
-        mine = own_workspaces(actor)
-        return {number: mine[number] for number in mine if membership(actor, number).permissions == ADMIN}
+        where = (Membership.user_id == actor.id, Membership.permissions == ADMIN)
+        as_admin = {each.workspace_id for each in Membership.select(Membership.workspace_id).where(*where)}
+        return {number: each for number, each in own_workspaces(actor).items() if number in as_admin}
     workspace = look_at_workspace(actor, workspace_id)
     require_admin(actor, workspace.id, "workspace.webhooks")
     return {workspace.id: workspace}

@@ -85,7 +85,10 @@ def take(tx: Transaction, webhook_id: str, hold: Hold) -> Webhook | float | None
         return float(row[0] / 1000)
     if not leases.claim(tx, LEASE + webhook_id, holder=hold.holder, seconds=hold.seconds):
         return BUSY
-    return Webhook.find(id=webhook_id)
+    webhook = Webhook.find(id=webhook_id, state=ACTIVE)
+    if webhook is None:  # it ended meanwhile
+        leases.release(tx, LEASE + webhook_id, holder=hold.holder)
+    return webhook
 
 
 def read_on(tx: Transaction, webhook: Webhook) -> Batch | None:

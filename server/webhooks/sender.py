@@ -10,7 +10,7 @@ import io
 import time
 from asyncio import timeout as time_limit
 
-from aiohttp import ClientError, ClientResponse, ClientSession, DummyCookieJar, hdrs
+from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, DummyCookieJar, hdrs
 from yarl import URL
 
 from server.destinations import Destinations, NotAllowed
@@ -56,6 +56,7 @@ class Sender:
         """Closes all connections."""
         if self._session is not None:
             await self._session.close()
+        await self.destinations.close()
 
     async def post(self, webhook: Webhook, delivery: Delivery) -> str:
         """Makes a delivery; returns why it failed, empty for an answer with a status of 2xx."""
@@ -84,8 +85,10 @@ class Sender:
         """Why there was no answer, for those who administer the workspace."""
         if isinstance(error, TimeoutError):
             return f"There was no answer within {self.timeout:g} s."
-        refusal = error.__cause__ if isinstance(error.__cause__, NotAllowed) else error
-        return str(refusal)[:MAX_REASON] or type(error).__name__
+        if not isinstance(error, ClientConnectorError):
+            return "The connection ended without an answer in HTTP."
+        text = str(error.__cause__ if isinstance(error.__cause__, NotAllowed) else error)[:MAX_REASON]
+        return "".join(letter if letter.isprintable() else " " for letter in text)  # certificates are strangers' too
 
 
 async def drop_body(answer: ClientResponse) -> None:

@@ -2,8 +2,9 @@
 
 Invariants: a webhook has at most one task here, and its lease lets at most one process tell it; requests to one
 receiver are made one after the other, those to different ones at once, `concurrency` at most. A turn of a webhook is
-one batch, so that nobody waits for another one's backlog. What is committed here is told at once; what another process
-left behind is found by looking every `interval` seconds. Without webhooks a commit costs one look at an empty table.
+one batch, and begins no request when the time of one is over, so that nobody waits for another one's backlog. What is
+committed here is told at once; what another process left behind is found by looking every `interval` seconds. Without
+webhooks a commit costs one look at an empty table.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Coroutine, Iterable
+from time import monotonic
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -27,6 +29,7 @@ from server.webhooks.queue import Batch, Hold
 from server.webhooks.sender import Sender
 
 LEASES = 3  # lifetimes of a request that a lease outlives the last sign of its holder
+STOP_PATIENCE = 5.0  # seconds that a stop waits for requests at most
 LONGEST_PAUSE = 3600.0  # seconds between two attempts
 JITTER = 0.25  # of a pause, so that webhooks that failed together do not try again together
 CONCERNED = {WebhooksChanged.type, AccessEnded.type, SessionsEnded.type}  # changes of what there is to tell to whom
@@ -74,14 +77,14 @@ class Webhooks:
         if not self._stopping.is_set():
             self._stopping.set()
             self._look.set()
-            self._deadline = asyncio.get_running_loop().time() + self.sender.timeout
+            self._deadline = monotonic() + min(self.sender.timeout, STOP_PATIENCE)
 
     async def stop(self) -> None:
         """Ends all tasks, and gives back what they have, so that another process goes on at once."""
         self.wind_up()
         tasks = [task for task in (self._rounds, *self._tasks.values()) if task is not None]
         if tasks:
-            await asyncio.wait(tasks, timeout=max(self._deadline - asyncio.get_running_loop().time(), 0))
+            await asyncio.wait(tasks, timeout=max(self._deadline - monotonic(), 0))
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -161,18 +164,20 @@ class Webhooks:
         """Makes the deliveries of a batch, each noted before the next one."""
         if not batch.deliveries:
             await self._advance(webhook, batch.position, delivered=False, last=True)
+            return None if batch.complete else 0.0
+        deadline = monotonic() + self.sender.timeout
         for delivery in batch.deliveries:
             if reason := await self.sender.post(webhook, delivery):
                 return await self._fail(webhook, reason)
             faults.reach("webhook_delivered")
             count_delivery(succeeded=True)
             webhook.failures, webhook.failing_since_ms = 0, None
-            last = delivery is batch.deliveries[-1]
-            position = batch.position if last else delivery.position
-            last = last or self._stopping.is_set()
+            final = delivery is batch.deliveries[-1]
+            last = final or self._stopping.is_set() or monotonic() > deadline
+            position = batch.position if final else delivery.position
             if not await self._advance(webhook, position, delivered=True, last=last) or last:
                 break
-        return None if batch.complete else 0.0
+        return None if final and batch.complete else 0.0
 
     async def _advance(self, webhook: Webhook, position: int, *, delivered: bool, last: bool) -> bool:
         return await self.store.write(

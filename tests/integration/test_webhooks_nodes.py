@@ -12,12 +12,11 @@ from aiohttp import web
 
 from server.settings import Settings
 from tests.integration.test_two_nodes import at
-from tests.integration.test_webhooks import hook, names
 from tests.support.app import Server
 from tests.support.boards import Board, make_board
 from tests.support.commands import command, listening_url
 from tests.support.processes import Child
-from tests.support.receivers import Receiver, receiving
+from tests.support.receivers import Receiver, hook, names, receiving
 
 WRITES = 15  # items that each writer makes
 QUICK = {

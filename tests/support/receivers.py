@@ -1,6 +1,7 @@
 """Web servers that receive webhooks, verify each request as the documentation says, and answer as they are told."""
 
 import asyncio
+import contextlib
 import json
 import re
 import ssl
@@ -13,9 +14,17 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support.app import PATIENCE
+from server.app import WEBHOOKS
+from tests.support.app import PATIENCE, Server
+from tests.support.boards import Board
 
 GUIDE = Path(__file__).parents[2] / "docs" / "protocols" / "webhooks.md"
+QUICK: dict[str, Any] = {
+    "webhook_private_addresses": True,
+    "webhook_timeout": 2.0,
+    "webhook_retry": 0.02,
+    "webhook_interval": 0.1,
+}  # settings of a server that soon tries again
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -89,3 +98,51 @@ async def receiving(context: ssl.SSLContext | None = None, port: int = 0) -> Asy
         yield receiver
     finally:
         await runner.cleanup()
+
+
+async def hook(board: Board, url: str, *events: str) -> dict[str, Any]:
+    """A webhook of the board; its secret is in it."""
+    body = {"workspace_id": board.uuid, "url": url} | ({"events": events} if events else {})
+    made: dict[str, Any] = await board.ann.ok("POST", "/webhooks", body)
+    return made
+
+
+async def shown(board: Board, webhook: dict[str, Any]) -> dict[str, Any]:
+    """The webhook as it is shown now."""
+    (found,) = [each for each in await board.ann.ok("GET", "/webhooks") if each["id"] == webhook["id"]]
+    return dict(found)
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
+    """Waits until the condition holds, and returns what it gave."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while not (found := await condition()):
+                await asyncio.sleep(0.005)
+            return found
+    raise AssertionError("waited in vain")
+
+
+async def state(board: Board, webhook: dict[str, Any], wanted: str) -> dict[str, Any]:
+    """Waits until the webhook is in a state."""
+
+    async def condition() -> dict[str, Any] | None:
+        found = await shown(board, webhook)
+        return found if found["state"] == wanted else None
+
+    found: dict[str, Any] = await until(condition)
+    return found
+
+
+async def idle(server: Server) -> None:
+    """Waits until nothing is being told."""
+
+    async def condition() -> bool:
+        return not len(server.app[WEBHOOKS])
+
+    await until(condition)
+
+
+def names(received: list[Received]) -> list[str]:
+    """The names of items, and the types of other events."""
+    return [each.event[1]["name"] if each.event[0] == "item-updated" else each.event[0] for each in received]
