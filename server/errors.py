@@ -37,7 +37,15 @@ class Refused(Exception):
 
 
 class Unavailable(Exception):
-    """The database cannot be reached or written just now; the request may be repeated."""
+    """The database cannot be reached or written just now; the request may be repeated. `told` is for the client."""
+
+    told = "The database is not available just now."
+
+
+class Busy(Unavailable):
+    """There is more to do at once than can be done in time."""
+
+    told = "The server is busy. Come back later."
 
 
 class TooMany(Exception):
@@ -152,6 +160,7 @@ NO_RECORD = ErrorCode("ERROR_RECORD_DOES_NOT_EXIST", 400, "There is no such reco
 BAD_CONTENT_TYPE = ErrorCode("ERROR_CONTENT_TYPE", 400, "The content type must be application/json or text/plain.")
 BAD_BODY = ErrorCode("ERROR_BODY", 400)
 BAD_STRATEGY = ErrorCode("ERROR_STRATEGY", 400)
+EXPRESSION_FAILED = ErrorCode("ERROR_EXPRESSION", 400)
 ANSWER_TOO_LARGE = ErrorCode("ERROR_ANSWER_TOO_LARGE", 413, "The answer is too large: use limit and offset.")
 
 TOO_MANY_CONNECTIONS = ErrorCode("ERROR_TOO_MANY_CONNECTIONS", 429, "Too many connections. Come back later.")

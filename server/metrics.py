@@ -37,6 +37,9 @@ class Limit(StrEnum):
     HEADER_TIME = "header_time"
     CONNECT_TIME = "connect_time"
     SEND_BUFFER = "send_buffer"
+    SANDBOX_TIME = "sandbox_time"
+    SANDBOX_MEMORY = "sandbox_memory"
+    SANDBOX_QUEUE = "sandbox_queue"
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
