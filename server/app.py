@@ -42,13 +42,14 @@ from server.namespaces.session_namespace import Doors
 from server.rates import Rate
 from server.rest import resources
 from server.rest.access_log import access_log, mark_answer
-from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, TOKENS, Readiness, RestOptions
+from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, SANDBOX, TOKENS, Readiness, RestOptions
 from server.rest.events import EVENT_STREAM
 from server.rest.failures import render_failures
 from server.rest.logins import ATTEMPTS, LoginAttempts
 from server.rest.metrics import GAUGES
 from server.rest.middlewares import ORIGINS, cross_origin, negotiate, refuse_oddities
 from server.rest.records import ENDPOINT_SOCKET
+from server.sandbox.pool import Sandbox
 from server.settings import Settings
 from server.store.database import database_name
 from server.store.housekeeping import Housekeeping, Keep
@@ -101,6 +102,7 @@ def create_app(settings: Settings) -> web.Application:
         app.add_routes(table)
     app.cleanup_ctx.append(run_delivery)
     app.cleanup_ctx.append(run_housekeeping)
+    app.cleanup_ctx.append(run_sandbox)
     app.on_shutdown.append(close_at_once)
     return app
 
@@ -118,6 +120,7 @@ def wire_state(app: web.Application, settings: Settings) -> None:
     app[PRESENCE] = open_presence(settings)
     app[RUNNER] = Runner(store)
     app[TOKENS], app[PASSWORDS] = tools.tokens, tools.passwords
+    app[SANDBOX] = Sandbox(settings.sandbox_workers)
     app[READINESS] = Readiness(lambda: bell.connected)
     app[OPTIONS] = RestOptions(
         settings.public_url,
@@ -190,6 +193,7 @@ def open_gauges(app: web.Application) -> Gauges:
     gauges.add("users", "users with a connection", lambda: len(registry.users))
     gauges.add("rooms", "rooms with somebody in them", lambda: len(registry.members))
     gauges.add("requests", "HTTP requests being answered", lambda: app[READINESS].running)
+    gauges.add("sandbox_workers", "processes that evaluate expressions", lambda: app[SANDBOX].workers)
     gauges.add("log_position", "the last event told to connections", lambda: app[RELAY].cursor)
     gauges.add("accepting", "1 while the process takes traffic", lambda: app[READINESS].accepting)
     gauges.add("bell_connected", "1 while commits of other processes are heard of", lambda: app[BELL].connected)
@@ -278,6 +282,12 @@ async def run_housekeeping(app: web.Application) -> AsyncIterator[None]:
     housekeeping.start()
     yield
     await housekeeping.stop()
+
+
+async def run_sandbox(app: web.Application) -> AsyncIterator[None]:
+    """Leaves no worker process behind; the first request that needs one starts it."""
+    yield
+    await app[SANDBOX].stop()
 
 
 async def close_sockets(app: web.Application) -> None:

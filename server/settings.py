@@ -58,6 +58,9 @@ class Settings(BaseModel):
     database_writers: int = setting(8, "threads that write to PostgreSQL (SQLite has one)", unit="threads", ge=1, le=64)
     database_readers: int = setting(4, "threads that read", unit="threads", ge=1, le=64)
     database_retries: int = setting(8, "runs of an action that met busy, deadlock or serialisation failure", ge=1)
+    sandbox_workers: int = setting(
+        2, "expressions of users evaluated at once, each in a process of its own", unit="processes", ge=1, le=64
+    )
     poll_interval: float = setting(1.0, "silence after which the log is looked at without a bell", unit="s", gt=0)
 
     retention_age: int = setting(7 * 86400, "age at which events leave the log", unit="s", ge=1)
