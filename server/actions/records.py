@@ -97,10 +97,13 @@ def current_time() -> str:
     return now().isoformat(timespec="milliseconds") + "Z"
 
 
-def list_records(tx: Transaction, visitor: Visitor, *, name: str, limit: int, offset: int, data_only: bool) -> bytes:
-    """A page of the records of an endpoint, oldest first, as a JSON array; raises Refused when it is too large."""
+def list_records(
+    tx: Transaction, visitor: Visitor, *, name: str, limit: int, offset: int, data_only: bool, most: int = MAX_PAGE
+) -> bytes:
+    """A page of the records of an endpoint, oldest first, as a JSON array; raises Refused when their data have more
+    than `most` characters."""
     endpoint = visit(visitor, name).endpoint
-    if record_pages.page_size(tx.db, endpoint.id, limit, offset) > MAX_PAGE:
+    if record_pages.page_size(tx.db, endpoint.id, limit, offset) > most:
         raise Refused(ANSWER_TOO_LARGE)
     return record_pages.page_of(tx.db, endpoint.id, limit, offset, data_only=data_only)
 

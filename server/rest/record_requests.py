@@ -14,7 +14,7 @@ from server.rest.schemas import parse_json
 
 TEXT_TYPE = "text/plain"
 UTF8 = ("utf-8", "utf8", "us-ascii")
-NOT_YET = ("jsonata", "fileOnly", "stream", "login", "logout")
+NOT_YET = ("fileOnly", "stream", "login", "logout")
 ALL = 2**31 - 1  # records, when no limit is given
 MAX_DIGITS = 9
 

@@ -7,8 +7,9 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from server.actions import records
-from server.errors import ORIGIN_REFUSED, Refused
-from server.rest.context import JSON_TYPE, RUNNER, ask, respond
+from server.encoding import encode
+from server.errors import ANSWER_TOO_LARGE, ORIGIN_REFUSED, Refused
+from server.rest.context import JSON_TYPE, RUNNER, SANDBOX, ask, respond
 from server.rest.endpoint_cors import PREFLIGHT, permission, shared
 from server.rest.record_requests import (
     is_true,
@@ -19,6 +20,7 @@ from server.rest.record_requests import (
     unique_ids,
     visitor_of,
 )
+from server.sandbox.tasks import EXPRESSION
 
 routes = web.RouteTableDef()
 PATH = "/api/1/ce/{name:.+}"
@@ -37,16 +39,32 @@ async def get_records(request: web.Request) -> web.StreamResponse:
 @shared
 async def read_records(request: web.Request) -> web.Response:
     refuse_unsupported(request)
-    visitor, name, data_only = visitor_of(request), request.match_info["name"], is_true(request, "dataOnly")
-    ids, page = unique_ids(request), page_of(request)
-    if ids:
-        found = await ask(request, records.find_records, visitor, name=name, unique_ids=ids)
-        shown = [part(envelope, data_only) for envelope in found]
-        return respond(shown[0] if len(ids) == 1 else shown)
-    text = await ask(
-        request, records.list_records, visitor, name=name, limit=page.limit, offset=page.offset, data_only=data_only
-    )
+    expression = request.query.get("jsonata")
+    most = records.MAX_PAGE if expression is None else EXPRESSION.size
+    text = await (read_some(request) if "uniqueId" in request.query else read_page(request, most))
+    if expression is not None:
+        if len(text) > most:
+            raise Refused(ANSWER_TOO_LARGE)
+        text = await request.app[SANDBOX].run("jsonata", expression, text)
     return web.Response(body=io.BytesIO(text) if len(text) > LARGE else text, content_type=JSON_TYPE)
+
+
+async def read_some(request: web.Request) -> bytes:
+    """The records that are named: of one name the record itself."""
+    ids, data_only = unique_ids(request), is_true(request, "dataOnly")
+    name = request.match_info["name"]
+    found = await ask(request, records.find_records, visitor_of(request), name=name, unique_ids=ids)
+    shown = [part(envelope, data_only) for envelope in found]
+    return encode(shown[0] if len(ids) == 1 else shown)
+
+
+async def read_page(request: web.Request, most: int) -> bytes:
+    """All records, or those within `limit` and `offset`."""
+    page, name = page_of(request), request.match_info["name"]
+    data_only, visitor = is_true(request, "dataOnly"), visitor_of(request)
+    return await ask(
+        request, records.list_records, visitor, name=name, **page._asdict(), data_only=data_only, most=most
+    )
 
 
 @routes.post(PATH)

@@ -124,7 +124,6 @@ REFUSED: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "wrong type": (400, "POST", "The content type must be", {"raw": b"1", "headers": HTML}),
     "text not UTF-8": (400, "PUT", "The text must be UTF-8.", {"raw": b"\xff", "headers": TEXT, "uniqueId": ID}),
     "file": (400, "POST", "File uploads are not supported.", {"raw": b"--x--", "headers": FORM}),
-    "jsonata": (400, "GET", "The parameter jsonata is not supported.", {"jsonata": "$"}),
     "file only": (400, "GET", "The parameter fileOnly is not supported.", {"fileOnly": "true", "uniqueId": ID}),
     "login": (400, "POST", "The parameter login is not supported.", {"login": "true"}),
     "no such record": (400, "GET", "There is no such record.", {"uniqueId": UNKNOWN}),
