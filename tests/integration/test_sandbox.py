@@ -131,7 +131,7 @@ async def test_others_go_on_while_one_never_ends(sandbox: Sandbox) -> None:
     while not spinning.done():
         await sandbox.run("echo", answered)
         answered += 1
-    assert answered > 20
+    assert answered > 5
     await spinning
 
 
