@@ -190,6 +190,7 @@ SCHEMA = """
         name VARCHAR(255) NOT NULL,
         settings TEXT NOT NULL,
         accounts TEXT NOT NULL,
+        predefined_accounts TEXT NOT NULL,
         cost_centers TEXT NOT NULL,
         projects TEXT NOT NULL,
         currencies TEXT NOT NULL,
@@ -237,12 +238,53 @@ SCHEMA = """
         deleted BOOLEAN NOT NULL,
         page_count INTEGER NOT NULL,
         status_messages TEXT NOT NULL,
+        accountings TEXT NOT NULL,
         created_at TIMESTAMP NOT NULL,
         updated_at TIMESTAMP NOT NULL
     );
     CREATE INDEX item_workspace_id ON item (workspace_id);
     CREATE INDEX item_column_id_deleted_created_at_id ON item (column_id, deleted, created_at, id);
     CREATE INDEX item_collection_id_deleted_created_at_id ON item (collection_id, deleted, created_at, id);
+    CREATE TABLE item_field_type (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        formatter TEXT,
+        validator TEXT,
+        created_at TIMESTAMP NOT NULL,
+        updated_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX item_field_type_workspace_id ON item_field_type (workspace_id);
+    CREATE TABLE item_field (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        workflow_id VARCHAR(36) NOT NULL,
+        field_type_id VARCHAR(36) NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        shared BOOLEAN NOT NULL,
+        required BOOLEAN NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX item_field_workspace_id ON item_field (workspace_id);
+    CREATE INDEX item_field_workflow_id ON item_field (workflow_id);
+    CREATE INDEX item_field_field_type_id ON item_field (field_type_id);
+    CREATE TABLE item_value (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        item_id VARCHAR(36) NOT NULL,
+        field_id VARCHAR(36) NOT NULL,
+        column_index INTEGER,
+        value TEXT NOT NULL,
+        extracted TEXT,
+        count INTEGER NOT NULL,
+        page_number INTEGER,
+        location TEXT,
+        valid BOOLEAN NOT NULL,
+        algorithm VARCHAR(64),
+        confidence DOUBLE PRECISION
+    );
+    CREATE INDEX item_value_item_id ON item_value (item_id);
+    CREATE INDEX item_value_field_id ON item_value (field_id);
     CREATE TABLE record_project (
         id {id},
         workspace_id INTEGER NOT NULL,

@@ -9,6 +9,7 @@ from server.store.models.accounts import (
     WorkspaceInvitation,
 )
 from server.store.models.databases import Application, Job, RowHistory, TableField, TableView, UserTable
+from server.store.models.item_fields import Field, FieldType, Value
 from server.store.models.items import Collection, Column, Item, Workflow
 from server.store.models.records import Endpoint, Project, StoredRecord
 from server.store.models.sessions import SocketSession
@@ -18,6 +19,8 @@ __all__ = [
     "Collection",
     "Column",
     "Endpoint",
+    "Field",
+    "FieldType",
     "Item",
     "Job",
     "Membership",
@@ -31,6 +34,7 @@ __all__ = [
     "User",
     "UserNotification",
     "UserTable",
+    "Value",
     "Workflow",
     "Workspace",
     "WorkspaceInvitation",

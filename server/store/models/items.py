@@ -18,6 +18,7 @@ class Collection(Record):
     name = CharField(255)
     settings = JSONField(default=dict)
     accounts = JSONField(default=list)
+    predefined_accounts = JSONField(default=list)
     cost_centers = JSONField(default=list)
     projects = JSONField(default=list)
     currencies = JSONField(default=list)
@@ -76,6 +77,7 @@ class Item(Record):
     deleted = BooleanField(default=False)
     page_count = IntegerField(default=0)
     status_messages = JSONField(default=list)
+    accountings = JSONField(default=list)
     created_at = DateTimeField(default=now)
     updated_at = DateTimeField(default=now)
 
