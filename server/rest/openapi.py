@@ -173,6 +173,8 @@ def body_of(found: Inputs, bodies: dict[type[Body], Schema], schemas: Schema) ->
         return None
     reference = bodies[found.bodies[0]]
     required = bool(resolve(reference, schemas).get("required"))
+    if items_context.read_list in found.reached:
+        reference, required = {"type": "array", "items": reference}, True
     return {"required": required, "content": {context.JSON_TYPE: {"schema": reference}}}
 
 

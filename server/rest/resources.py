@@ -8,9 +8,12 @@ from server.rest import (
     columns,
     endpoints,
     events,
+    field_types,
     fields,
     health,
     invitations,
+    item_fields,
+    item_values,
     item_workspaces,
     items,
     jobs,
@@ -50,6 +53,9 @@ SERVED = (
     workflows.routes,
     columns.routes,
     items.routes,
+    field_types.routes,
+    item_fields.routes,
+    item_values.routes,
     events.routes,
 )
 ALL = (*SERVED, openapi.description_of(SERVED))

@@ -29,4 +29,6 @@ EXPRESSION = Limits(seconds=0.25, memory=128 << 20, size=4 << 20)
 
 TASKS: Mapping[str, Task] = {
     "jsonata": Task("server.sandbox.query:jsonata", EXPRESSION),
+    "check_values": Task("server.sandbox.expressions:check_values", EXPRESSION),
+    "find_faults": Task("server.sandbox.expressions:find_faults", EXPRESSION),
 }
