@@ -88,6 +88,13 @@ async def test_what_a_client_generator_needs(document: Any) -> None:
     assert problem == {"$ref": "#/components/schemas/DatabaseError"}
 
 
+async def test_a_body_that_is_an_array_is_described_as_one(document: Any) -> None:
+    body = operations(document)["PUT", "/items/{item_id}/values"]["requestBody"]
+    reference = {"$ref": "#/components/schemas/NewValue"}
+    assert body["content"]["application/json"]["schema"] == {"type": "array", "items": reference}
+    assert body["required"] is True
+
+
 @pytest.mark.parametrize(
     ("method", "path", "security"),
     [

@@ -35,7 +35,11 @@ async def make_board_and_records(ann: Person, workspace: int) -> World:
     workflow_body = {"collection_id": collection["id"], "classification": "OTHER", "name": "Flow"}
     workflow = await ann.ok("POST", "/workflows", workflow_body)
     column = await ann.ok("POST", "/columns", {"workflow_id": workflow["id"], "name": "To do"})
-    item = await ann.ok("POST", "/items", {"column_id": column["id"], "name": "Item"})
+    field_type = await ann.ok("POST", "/field_types", {"workspace_id": str(workspace), "name": "Type"})
+    field_body = {"workflow_id": workflow["id"], "field_type_id": field_type["id"], "name": "Field"}
+    field = await ann.ok("POST", "/fields", field_body)
+    values = [{"field_id": field["id"], "value": "x"}]
+    item = await ann.ok("POST", "/items", {"column_id": column["id"], "name": "Item", "values": values})
     project = await ann.ok("POST", "/api/projects/", {"workspace_id": workspace, "name": "Project"})
     endpoint = await ann.ok("POST", f"/api/projects/{project['id']}/endpoints/", {"name": f"endpoint-{project['id']}"})
     record = await ann.ok("POST", f"/api/1/ce/{endpoint['name']}?key={project['key']}", {"a": 1})
@@ -44,6 +48,9 @@ async def make_board_and_records(ann: Person, workspace: int) -> World:
         "workflow_id": workflow["id"],
         "column_id": column["id"],
         "item_id": item["id"],
+        "value_id": item["values"][0]["id"],
+        "field_type_id": field_type["id"],
+        "template_name": "api-standard",
         "project_id": project["id"],
         "endpoint_id": endpoint["id"],
         "name": endpoint["name"],
