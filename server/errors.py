@@ -39,6 +39,14 @@ class Refused(Exception):
 class Unavailable(Exception):
     """The database cannot be reached or written just now; the request may be repeated."""
 
+    what = "database"
+
+
+class StorageUnavailable(Unavailable):
+    """The same of the storage of files."""
+
+    what = "file storage"
+
 
 class TooMany(Exception):
     """More than a limit allows; the client may come back after `wait` seconds."""
@@ -149,14 +157,22 @@ KEY_INVALID = ErrorCode("ERROR_KEY_INVALID", 400, "The API key is invalid.")
 MASTER_KEY_INVALID = ErrorCode("ERROR_MASTER_KEY_INVALID", 400, "The master key is invalid.")
 ORIGIN_REFUSED = ErrorCode("ERROR_ORIGIN_REFUSED", 403, "The origin is not allowed.")
 NO_RECORD = ErrorCode("ERROR_RECORD_DOES_NOT_EXIST", 400, "There is no such record.")
-BAD_CONTENT_TYPE = ErrorCode("ERROR_CONTENT_TYPE", 400, "The content type must be application/json or text/plain.")
+BAD_CONTENT_TYPE = ErrorCode(
+    "ERROR_CONTENT_TYPE",
+    400,
+    "The content type must be application/json or text/plain, or multipart/form-data to store files.",
+)
 BAD_BODY = ErrorCode("ERROR_BODY", 400)
 BAD_STRATEGY = ErrorCode("ERROR_STRATEGY", 400)
+FILE_TOO_LARGE = ErrorCode("ERROR_FILE_TOO_LARGE", 413)
+NO_FILE = ErrorCode("ERROR_FILE_DOES_NOT_EXIST", 404, "There is no such file.")
+BAD_RANGE = ErrorCode("ERROR_RANGE", 416, "The file has no such range.")
 ANSWER_TOO_LARGE = ErrorCode("ERROR_ANSWER_TOO_LARGE", 413, "The answer is too large: use limit and offset.")
 
 TOO_MANY_CONNECTIONS = ErrorCode("ERROR_TOO_MANY_CONNECTIONS", 429, "Too many connections. Come back later.")
 TOO_MANY_ATTEMPTS = ErrorCode("ERROR_TOO_MANY_ATTEMPTS", 429, "Too many attempts. Come back later.")
 TOO_MANY_MESSAGES = ErrorCode("ERROR_TOO_MANY_MESSAGES", 429, "Too many messages. Send fewer.")
+TOO_MANY_UPLOADS = ErrorCode("ERROR_TOO_MANY_UPLOADS", 429, "Too many uploads at once. Come back later.")
 BODY_TOO_SLOW = ErrorCode("ERROR_BODY_TOO_SLOW", 408, "The request body did not arrive in time.")
 
 NO_SUCH_THING = ErrorCode("ERROR_NOT_FOUND", 404, "Not found.")

@@ -5,11 +5,11 @@ from typing import Any
 
 from peewee import IntegrityError
 
-from server.actions.projects import DELETED, enter_project, visible_project
+from server.actions.projects import DELETED, enter_project, remove_records, visible_project
 from server.auth.actors import Actor
 from server.errors import ENDPOINT_NAME_TAKEN, NO_ENDPOINT, NOT_SUPPORTED, Refused
 from server.events.control import EndpointClosed
-from server.store.models import Endpoint, StoredRecord
+from server.store.models import Endpoint
 from server.store.transaction import Transaction
 
 ENDPOINT_NAME = re.compile(r"(?!.*--)[a-z0-9][a-z0-9/-]{3,252}[a-z0-9]")
@@ -114,6 +114,6 @@ def keep(endpoint: Endpoint) -> None:
 def delete_endpoint(tx: Transaction, actor: Actor, *, endpoint_id: int) -> None:
     """Deletes an endpoint and its records; admins only."""
     endpoint = enter_endpoint(tx, actor, endpoint_id)
-    StoredRecord.delete().where(StoredRecord.endpoint_id == endpoint_id).execute()
+    remove_records(tx, [endpoint_id])
     endpoint.delete_instance()
     tx.record(EndpointClosed(endpoint_id, DELETED))

@@ -6,6 +6,7 @@ sockets on it; they come back and are checked anew."""
 import secrets
 from typing import Any
 
+from server.actions.files import release_files
 from server.auth.actors import Actor
 from server.auth.permissions import enter_workspace, membership, require_admin
 from server.errors import NO_PROJECT, NO_WORKSPACE, Refused
@@ -120,9 +121,16 @@ def delete_project(tx: Transaction, actor: Actor, *, project_id: int) -> None:
     project = enter_project(tx, actor, project_id)
     close_endpoints(tx, project_id, DELETED)
     ids = Endpoint.select(Endpoint.id).where(Endpoint.project_id == project_id)
-    StoredRecord.delete().where(StoredRecord.endpoint_id.in_(ids)).execute()
+    remove_records(tx, ids)
     Endpoint.delete().where(Endpoint.project_id == project_id).execute()
     project.delete_instance()
+
+
+def remove_records(tx: Transaction, endpoint_ids: Any) -> None:
+    """Removes the records of some endpoints, or of those that a query finds, and their files."""
+    gone = StoredRecord.endpoint_id.in_(endpoint_ids)
+    release_files(tx, StoredRecord.select(StoredRecord.file_id).where(gone, StoredRecord.file_id.is_null(False)))
+    StoredRecord.delete().where(gone).execute()
 
 
 def close_endpoints(tx: Transaction, project_id: int, reason: str) -> None:

@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from server.actions.endpoints import ENDPOINT_NAME
-from server.actions.record_strategies import force, strategy_named
+from server.actions.files import release_files
+from server.actions.record_strategies import force, strategy_named, with_file
 from server.auth.visitors import Visitor, check_visitor
 from server.encoding import encode, now
 from server.errors import ANSWER_TOO_LARGE, ENDPOINT_INVALID, NO_RECORD, Refused
@@ -149,7 +150,10 @@ def update_record(
     """Changes a record by a strategy, see `record_strategies`; raises Refused."""
     endpoint = enter(tx, visitor, name)
     record, combine = known_record(endpoint, unique_id), strategy_named(strategy)
-    if combine is not force:
+    if record.file_id is not None:
+        stored = json.loads(record.data)
+        data = encode(with_file(combine(stored, json.loads(data)), stored))
+    elif combine is not force:
         data = encode(combine(json.loads(record.data), json.loads(data)))
     record.data, record.updated_at = data.decode(), current_time()
     record.save(only=[StoredRecord.data, StoredRecord.updated_at])
@@ -160,4 +164,6 @@ def delete_record(tx: Transaction, visitor: Visitor, *, name: str, unique_id: st
     """Removes a record and returns it as it was."""
     record = known_record(enter(tx, visitor, name), unique_id)
     record.delete_instance()
+    if record.file_id is not None:
+        release_files(tx, [record.file_id])
     return tell(tx, "DELETE", record)

@@ -112,8 +112,8 @@ async def render_failures(request: web.Request, handler: Handler) -> web.StreamR
     except UnsupportedMediaType as error:
         return render(request, 415, "", str(error))
     except Unavailable as error:
-        logger.warning("database unavailable: %s", error)
-        text = "The database is not available just now."
+        logger.warning("%s unavailable: %s", error.what, error)
+        text = f"The {error.what} is not available just now."
         return render(request, 503, "ERROR_UNAVAILABLE", text, **{"Retry-After": RETRY_AFTER})
     except TooMany as error:
         again = str(math.ceil(error.wait))

@@ -14,7 +14,7 @@ from server.rest.schemas import parse_json
 
 TEXT_TYPE = "text/plain"
 UTF8 = ("utf-8", "utf8", "us-ascii")
-NOT_YET = ("jsonata", "fileOnly", "stream", "login", "logout")
+NOT_YET = ("jsonata", "login", "logout")
 ALL = 2**31 - 1  # records, when no limit is given
 MAX_DIGITS = 9
 
@@ -65,19 +65,17 @@ def unique_ids(request: web.Request) -> list[str]:
 
 
 def one_unique_id(request: web.Request) -> str:
-    """The id of the one record that is to be changed; raises Refused."""
+    """The id of the one record that is meant; raises Refused."""
     named = unique_ids(request)
     if not named or named == [""]:
         raise Refused(NO_RECORD, "The parameter uniqueId is missing.")
     if len(named) > 1:
-        raise Refused(INVALID_QUERY, "Only one record can be changed at a time.")
+        raise Refused(INVALID_QUERY, "Only one record can be meant here.")
     return named[0]
 
 
 async def read_data(request: web.Request) -> bytes:
     """The body as JSON text: JSON made compact, text/plain as a string. Raises Refused."""
-    if request.content_type == "multipart/form-data":
-        raise Refused(NOT_SUPPORTED, "File uploads are not supported.")
     if request.content_type not in (JSON_TYPE, TEXT_TYPE):
         raise Refused(BAD_CONTENT_TYPE)
     raw = await read_raw(request)

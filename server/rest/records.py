@@ -10,6 +10,7 @@ from server.actions import records
 from server.errors import ORIGIN_REFUSED, Refused
 from server.rest.context import JSON_TYPE, RUNNER, ask, respond
 from server.rest.endpoint_cors import PREFLIGHT, permission, shared
+from server.rest.record_files import create_file_records, read_file, wants_file
 from server.rest.record_requests import (
     is_true,
     one_unique_id,
@@ -19,6 +20,7 @@ from server.rest.record_requests import (
     unique_ids,
     visitor_of,
 )
+from server.rest.uploads import MULTIPART, takes_files
 
 routes = web.RouteTableDef()
 PATH = "/api/1/ce/{name:.+}"
@@ -37,6 +39,8 @@ async def get_records(request: web.Request) -> web.StreamResponse:
 @shared
 async def read_records(request: web.Request) -> web.Response:
     refuse_unsupported(request)
+    if wants_file(request):
+        return await read_file(request)
     visitor, name, data_only = visitor_of(request), request.match_info["name"], is_true(request, "dataOnly")
     ids, page = unique_ids(request), page_of(request)
     if ids:
@@ -51,8 +55,11 @@ async def read_records(request: web.Request) -> web.Response:
 
 @routes.post(PATH)
 @shared
+@takes_files
 async def create_record(request: web.Request) -> web.Response:
     refuse_unsupported(request)
+    if request.content_type == MULTIPART:
+        return await create_file_records(request)
     name, data = request.match_info["name"], await read_data(request)
     store = request.app[RUNNER].store
     made = await store.write(records.create_record, visitor_of(request), name=name, data=data)

@@ -270,10 +270,21 @@ SCHEMA = """
         endpoint_id INTEGER NOT NULL,
         unique_id VARCHAR(32) NOT NULL UNIQUE,
         data TEXT NOT NULL,
+        file_id VARCHAR(36),
         created_at VARCHAR(24) NOT NULL,
         updated_at VARCHAR(24) NOT NULL
     );
     CREATE INDEX record_endpoint_id_id ON record (endpoint_id, id);
+    CREATE TABLE stored_file (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        key VARCHAR(32) NOT NULL UNIQUE,
+        name VARCHAR(255) NOT NULL,
+        content_type VARCHAR(255) NOT NULL,
+        size BIGINT NOT NULL,
+        expires_ms BIGINT,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX stored_file_expires_ms ON stored_file (expires_ms) WHERE expires_ms IS NOT NULL;
 """
 
 

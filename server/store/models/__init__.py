@@ -9,6 +9,7 @@ from server.store.models.accounts import (
     WorkspaceInvitation,
 )
 from server.store.models.databases import Application, Job, RowHistory, TableField, TableView, UserTable
+from server.store.models.files import StoredFile
 from server.store.models.items import Collection, Column, Item, Workflow
 from server.store.models.records import Endpoint, Project, StoredRecord
 from server.store.models.sessions import SocketSession
@@ -25,6 +26,7 @@ __all__ = [
     "RefusedToken",
     "RowHistory",
     "SocketSession",
+    "StoredFile",
     "StoredRecord",
     "TableField",
     "TableView",

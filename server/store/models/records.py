@@ -39,12 +39,14 @@ class Endpoint(Record):
 class StoredRecord(Record):
     """A record. `id` gives the order, oldest first; `unique_id` is what clients see.
 
-    `data` is the JSON text and the times are the text that clients get, so that reading a record decodes nothing."""
+    `data` is the JSON text and the times are the text that clients get, so that reading a record decodes nothing.
+    A record of an uploaded file has a `file_id`."""
 
     id = BigAutoField()
     endpoint_id = IntegerField()
     unique_id = CharField(32, unique=True)
     data = TextField()
+    file_id = CharField(36, null=True)
     created_at = CharField(24)
     updated_at = CharField(24)
 
