@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from server.rest.context import RUNNER
 from server.rest.files import FILES
 from server.rest.uploads import UPLOADS
+from server.storage.base import THREADS
 from server.store.models import StoredFile
 from tests.support.app import PATIENCE, Answer, Server, running_server
+from tests.support.commands import serving
 from tests.support.records import RunningEndpoint, running_endpoint
 from tests.support.storages import Kept, KeptOnDisk
 
@@ -241,6 +244,7 @@ async def test_put_changes_the_metadata_of_a_file_and_nothing_that_describes_it(
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n'
+PART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n'
 WHOLE = HEAD + b"\r\nabc\r\n"
 END = b"--x--\r\n"
 BAD = "The multipart body cannot be read."
@@ -254,7 +258,7 @@ REFUSED: dict[str, tuple[int, str, Any]] = {
     "a file of another name": (400, "Files are sent in parts", [a_file(), ("image", b"x", {"filename": "a"})]),
     "large texts": (413, "There may be 100 texts", [a_file(), ("a", "x" * 40_000, {}), ("b", "x" * 40_000, {})]),
     "many texts": (413, "There may be 100 texts", [a_file(), *[("a", "x", {})] * 101]),
-    "a text that is not UTF-8": (400, "The text must be UTF-8.", WHOLE + b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\xff\r\n' + END),
+    "a text that is not UTF-8": (400, "The text must be UTF-8.", WHOLE + PART + b"\r\n\xff\r\n" + END),
     "a name that changes prototypes": (400, "The name __proto__", [a_file(), ("__proto__", "x", {})]),
     "empty body": (400, BAD, b""),
     "no parts": (400, "The part file is missing.", END),
@@ -419,3 +423,53 @@ async def test_files_lie_beside_the_database_unless_told_otherwise(tmp_path: Pat
     async with running_server(database_url=f"sqlite:///{tmp_path}/rooms.sqlite3") as server:
         await uploaded(await running_endpoint(server), a_file())
     assert len(KeptOnDisk(tmp_path / "rooms.sqlite3.files").names()) == 1
+
+
+async def test_stuck_uploads_leave_the_database_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, stuck = threading.Event(), threading.Semaphore(0)
+
+    def slow_disk(directory: Path) -> None:
+        stuck.release()
+        assert go_on.wait(PATIENCE)
+
+    monkeypatch.setattr("server.storage.disk.sync_directory", slow_disk)
+    async with running_server(database_url=f"sqlite:///{tmp_path}/rooms.sqlite3", max_uploads=0) as server:
+        endpoint = await running_endpoint(server)
+        uploads = [asyncio.create_task(uploaded(endpoint, a_file())) for _ in range(3 * THREADS)]
+        async with asyncio.timeout(PATIENCE):
+            while server.app[UPLOADS].running < len(uploads) or stuck._value < THREADS:
+                await asyncio.sleep(0.005)
+        made = await endpoint.ok("POST", 1)
+        assert await endpoint.ok("GET") == [made]
+        go_on.set()
+        assert len(await asyncio.gather(*uploads)) == len(await endpoint.ok("GET")) - 1 == 3 * THREADS
+
+
+async def test_an_upload_of_100_mb_takes_little_memory_and_so_does_the_file(tmp_path: Path) -> None:
+    size = 100 << 20
+
+    async def body() -> AsyncIterator[bytes]:
+        yield HEAD + b"\r\n"
+        for _ in range(size >> 20):
+            yield bytes(1 << 20)
+        yield b"\r\n" + END
+
+    with serving(DATABASE_URL=f"sqlite:///{tmp_path}/rooms.sqlite3") as (child, address):
+        async with aiohttp.ClientSession() as http:
+            endpoint = await running_endpoint(Server(None, address, http, None))  # type: ignore[arg-type]
+            await uploaded(endpoint, a_file())
+            before = peak_memory(child.pid)
+            async with http.post(address + endpoint.path(), data=body(), headers=FORM) as answer:
+                made = await answer.json()
+                assert (answer.status, made["data"]["size"]) == (200, size)
+            path, got = endpoint.path(uniqueId=made["uniqueId"], fileOnly="true"), 0
+            async with http.get(address + path) as answer:
+                async for piece in answer.content.iter_any():
+                    got += len(piece)
+            assert got == size and peak_memory(child.pid) - before < 16 << 20
+
+
+def peak_memory(pid: int) -> int:
+    """The most memory that a process has had, in bytes."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
