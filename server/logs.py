@@ -42,7 +42,10 @@ _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", 
 
 # These libraries add a handler of their own, past our formatter, to a logger that has no level yet; and at INFO they
 # log every packet; peewee logs every parameter.
-CHATTY = ("engineio.server", "engineio.client", "socketio.server", "socketio.client", "socketio", "peewee")
+CHATTY = (
+    "engineio.server", "engineio.client", "socketio.server", "socketio.client", "socketio", "peewee",
+    "boto3", "botocore", "s3transfer", "urllib3",
+)  # fmt: skip
 
 
 def redact(text: str) -> str:

@@ -40,6 +40,13 @@ class FoundFile(NamedTuple):
     created_at: datetime
 
 
+class Comparison(NamedTuple):
+    """Keys of files of which the database does not know, and of files that it knows and nobody has."""
+
+    unknown: list[str]
+    missing: list[str]
+
+
 class Files:
     """The storage beside the database that knows what is in it."""
 
@@ -64,6 +71,14 @@ class Files:
         if keys:
             await self.store.write(forget_files, keys=keys)
 
+    async def compare(self) -> "Comparison":
+        """Where storage and database differ, as only a restored backup can make them; servers may run meanwhile."""
+        before = await self.store.read(known_files)
+        kept = await self.storage.keys()
+        after = await self.store.read(known_files)  # a row is there before its file, so what has none now had none
+        missing = [key for key, stays in before.items() if stays and after.get(key) and key not in kept]
+        return Comparison(sorted(kept - after.keys()), missing)
+
     async def tidy(self) -> None:
         """Removes all that has expired."""
         while keys := await self.store.read(expired_files):
@@ -77,6 +92,11 @@ def milliseconds() -> int:
 def note_file(tx: Transaction, *, key: str) -> None:
     """Notes that the storage will have a file."""
     StoredFile.create(key=key, expires_ms=milliseconds() + GRACE * 1000)
+
+
+def known_files(tx: Transaction) -> dict[str, bool]:
+    """The keys of all files, and whether something refers to each."""
+    return {key: expires is None for key, expires in StoredFile.select(StoredFile.key, StoredFile.expires_ms).tuples()}
 
 
 def expired_files(tx: Transaction) -> list[str]:

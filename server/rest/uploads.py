@@ -26,6 +26,7 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 MULTIPART = "multipart/form-data"
 FILE_PART = "file"
+HEAD = 32  # bytes by which types are known
 PIECE = 64 << 10  # bytes read at once
 MAX_TEXT = 64 << 10  # bytes of all text parts
 MAX_TEXTS = 100
@@ -144,12 +145,9 @@ class Reception:
 
     async def read(self, request: web.Request) -> None:
         """Takes in all parts; raises Refused."""
-        try:
-            reader = await request.multipart()
-            while (part := await self._patience.wait(reader.next())) is not None:
-                await self._take(part)
-        except UNREADABLE as error:
-            raise Refused(BAD_BODY, "The multipart body cannot be read.") from error
+        reader = await self._wait(request.multipart())
+        while (part := await self._wait(reader.next())) is not None:
+            await self._take(part)
         if not self.form.files:
             raise Refused(BAD_BODY, f"The part {FILE_PART} is missing.")
 
@@ -171,7 +169,8 @@ class Reception:
         head, size = b"", 0
         async for piece in self._pieces(part):
             if not size:
-                head, upload = piece[:32], await self._begin()
+                upload = await self._begin()
+            head = (head + piece[:HEAD])[:HEAD]
             size += len(piece)
             if size > self.limits.max_file_size:
                 met(Limit.BODY_SIZE)
@@ -209,10 +208,16 @@ class Reception:
 
     async def _pieces(self, part: BodyPartReader) -> AsyncIterator[bytes]:
         while not part.at_eof():
-            piece = await self._patience.wait(part.read_chunk(PIECE))
+            piece = await self._wait(part.read_chunk(PIECE))
             self._patience.came(len(piece))
             if piece:
                 yield piece
+
+    async def _wait(self, reading: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await self._patience.wait(reading)
+        except UNREADABLE as error:
+            raise Refused(BAD_BODY, "The multipart body cannot be read.") from error
 
     async def discard(self) -> None:
         """Removes all that was stored; where that fails too, housekeeping does it after a day."""

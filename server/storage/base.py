@@ -5,9 +5,10 @@ memory; what blocks runs in threads that the storage shares with nobody, so slow
 """
 
 import asyncio
+import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, Protocol, TypeVar
 from uuid import uuid4
@@ -17,6 +18,7 @@ from server.errors import StorageUnavailable
 P = ParamSpec("P")
 T = TypeVar("T")
 THREADS = 8  # they wait for disks and networks
+KEY = re.compile(r"([0-9a-f]{32})(\.part)?")  # of ours: what else lies there is none of our business
 CHUNK = 256 << 10  # bytes read at once
 
 
@@ -47,8 +49,16 @@ class Storage(Protocol):
     async def delete(self, key: str) -> None:
         """Removes a file, whole or half written; nothing happens where there is none."""
 
+    async def keys(self) -> set[str]:
+        """All keys under which something lies, whole or half written."""
+
     def close(self) -> None:
         """Waits for what runs; blocks."""
+
+
+def ours(names: Iterable[str]) -> set[str]:
+    """The keys among names of files."""
+    return {found[1] for name in names if (found := KEY.fullmatch(name))}
 
 
 class Threads:

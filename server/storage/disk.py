@@ -3,12 +3,12 @@
 A file gets its name when its bytes have reached the disk, and its name is on the disk before anybody is told of it."""
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from io import BufferedWriter
 from pathlib import Path
 
 from server.errors import StorageUnavailable
-from server.storage.base import CHUNK, BufferedUpload, Threads
+from server.storage.base import CHUNK, BufferedUpload, Threads, ours
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 PRIVATE = 0o600
@@ -40,6 +40,9 @@ class Disk:
     async def delete(self, key: str) -> None:
         await self.threads.run(remove, self.directory / key)
 
+    async def keys(self) -> set[str]:
+        return await self.threads.run(lambda: ours(names(self.directory)))
+
     def close(self) -> None:
         self.threads.close()
 
@@ -69,6 +72,11 @@ class DiskUpload(BufferedUpload):
         if self._file is not None:
             self._file.raw.close()  # what is still buffered may be what the disk refused
             remove(self.path)
+
+
+def names(directory: Path) -> Iterator[str]:
+    """The files of a directory, none where it was not needed yet."""
+    return (path.name for path in directory.iterdir()) if directory.exists() else iter(())
 
 
 def partial(path: Path) -> Path:

@@ -23,6 +23,9 @@ class NoStorage:
     async def delete(self, key: str) -> None:
         raise StorageUnavailable("FILE_STORAGE is not set")
 
+    async def keys(self) -> set[str]:
+        return set()
+
     def close(self) -> None:
         pass
 

@@ -4,10 +4,10 @@ Small files are one request; larger ones are sent in parts while they arrive, an
 service keeps parts of what was never completed, so whoever deletes a file ends its unfinished uploads too.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, TypeVar
 
-from server.storage.base import CHUNK, THREADS, BufferedUpload, Threads
+from server.storage.base import CHUNK, THREADS, BufferedUpload, Threads, ours
 
 T = TypeVar("T")
 PART = 5 << 20  # bytes: the least that S3 takes as a part that is not the last, so the least memory
@@ -59,6 +59,15 @@ class S3:
 
     async def delete(self, key: str) -> None:
         await self.threads.run(self.remove, key)
+
+    async def keys(self) -> set[str]:
+        return await self.threads.run(lambda: ours(name.removeprefix(self.prefix) for name in self.names()))
+
+    def names(self) -> Iterator[str]:
+        """What lies under the prefix, what was begun too."""
+        for listing, kind in (("list_objects_v2", "Contents"), ("list_multipart_uploads", "Uploads")):
+            for page in self.client.get_paginator(listing).paginate(Bucket=self.bucket, Prefix=self.prefix):
+                yield from (found["Key"] for found in page.get(kind, ()))
 
     def remove(self, key: str) -> None:
         """Removes a file and what was begun of it."""

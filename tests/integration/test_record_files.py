@@ -10,15 +10,17 @@ from typing import Any
 import aiohttp
 import pytest
 
+from server.actions.record_files import create_file_records
+from server.errors import Unavailable
 from server.rest.context import RUNNER
 from server.rest.files import FILES
 from server.rest.uploads import UPLOADS
 from server.storage.base import THREADS
 from server.store.models import StoredFile
 from tests.support.app import PATIENCE, Answer, Server, running_server
-from tests.support.commands import serving
+from tests.support.commands import run, serving
 from tests.support.records import RunningEndpoint, running_endpoint
-from tests.support.storages import Kept, KeptOnDisk
+from tests.support.storages import CREDENTIALS, Kept, KeptOnDisk
 
 MOST = 200_000  # bytes of a file
 TEXT = b"Dear all,\n"
@@ -167,6 +169,19 @@ async def test_get_file_only_shows_raster_images_and_saves_all_else(endpoint: Ru
         assert (status, found, headers["Content-Type"]) == (200, data, kind)
         assert headers["Content-Disposition"].startswith(f'{shown}; filename="file"')
         assert headers["X-Content-Type-Options"] == "nosniff" and headers["Content-Security-Policy"] == "sandbox"
+
+
+async def test_an_image_that_comes_byte_by_byte_is_known(endpoint: RunningEndpoint) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield HEAD + b"\r\n"
+        for byte in PNG:
+            yield bytes([byte])
+            await asyncio.sleep(0)
+        yield b"\r\n" + END
+
+    url = endpoint.server.url + endpoint.path()
+    async with endpoint.server.http.post(url, data=body(), headers=FORM) as answer:
+        assert (await answer.json())["data"]["mimeType"] == "image/png"
 
 
 FILE = bytes(range(200)) * 5
@@ -396,6 +411,24 @@ async def test_what_a_crash_left_is_removed_after_a_day(
     await half.abort()
 
 
+async def test_a_commit_of_which_nobody_knows_costs_no_file(
+    endpoint: RunningEndpoint, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = endpoint.server.app[RUNNER].store
+    write = store.write
+
+    async def lose_answer(action: Any, *args: Any, **kwargs: Any) -> Any:
+        made = await write(action, *args, **kwargs)
+        if action is create_file_records:
+            raise Unavailable("the connection broke during COMMIT")
+        return made
+
+    monkeypatch.setattr(store, "write", lose_answer)
+    assert (await upload(endpoint, a_file())).status == 503
+    (made,) = await endpoint.ok("GET")
+    assert (await fetch(endpoint, made["uniqueId"]))[1] == TEXT and len(kept.names()) == 1
+
+
 async def test_a_file_that_the_storage_lost(endpoint: RunningEndpoint, kept: Kept) -> None:
     made = await uploaded(endpoint, a_file())
     kept.lose(kept.names()[0])
@@ -473,3 +506,23 @@ def peak_memory(pid: int) -> int:
     """The most memory that a process has had, in bytes."""
     (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1024
+
+
+@pytest.mark.parametrize("kept", ["disk", "s3"], indirect=True)
+async def test_check_files_finds_what_a_restored_backup_does_not_know(endpoint: RunningEndpoint, kept: Kept) -> None:
+    files = endpoint.server.app[FILES]
+    await uploaded(endpoint, a_file(), a_file())
+    lost, left = kept.names()
+    begun = await files.begin()
+    await begun.write(bytes(6 << 20))
+    assert await files.compare() == ([], [])
+    kept.lose(lost)
+    unknown = await files.storage.create()
+    await unknown.write(TEXT)
+    await unknown.finish()
+    environ = {**CREDENTIALS, "FILE_STORAGE": kept.url, "DATABASE_URL": endpoint.server.settings.database_url}
+    told = await asyncio.to_thread(run, "check-files", **environ)
+    assert told == f"missing: {lost}\n1 files not known to the database, 1 missing"
+    assert (await asyncio.to_thread(run, "check-files", "--remove", **environ)).endswith("1 files removed, 1 missing")
+    assert kept.names() == sorted([left, f"{begun.key}.part"])
+    await begun.abort()
