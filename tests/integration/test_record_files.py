@@ -492,7 +492,7 @@ async def test_an_upload_of_100_mb_takes_little_memory_and_so_does_the_file(tmp_
         async with aiohttp.ClientSession() as http:
             endpoint = await running_endpoint(Server(None, address, http, None))  # type: ignore[arg-type]
             await uploaded(endpoint, a_file())
-            before = peak_memory(child.pid)
+            before = begin_peak(child.pid)
             async with http.post(address + endpoint.path(), data=body(), headers=FORM) as answer:
                 made = await answer.json()
                 assert (answer.status, made["data"]["size"]) == (200, size)
@@ -504,8 +504,14 @@ async def test_an_upload_of_100_mb_takes_little_memory_and_so_does_the_file(tmp_
     assert got == size and grown < 16 << 20
 
 
+def begin_peak(pid: int) -> int:
+    """Forgets the peak so far, which hashing a password made; returns what is used now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return peak_memory(pid)
+
+
 def peak_memory(pid: int) -> int:
-    """The most memory that a process has had, in bytes."""
+    """The most memory that a process has used, in bytes."""
     (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1024
 
