@@ -30,7 +30,12 @@ from server.events.workspaces import (
     GroupUserUpdated,
 )
 from server.store.models import Membership, User, UserNotification, Workspace
+from server.store.sql import run
 from server.store.transaction import Transaction
+
+WORKSPACES_OF = """
+    SELECT m.workspace_id, m.began FROM membership m JOIN workspace w ON w.id = m.workspace_id
+    WHERE m.user_id = ? AND NOT w.trashed ORDER BY m."order", m.workspace_id"""
 
 
 def show(workspace: Workspace) -> shapes.Workspace:
@@ -80,16 +85,10 @@ def full(workspace: Workspace, member: Membership, users: list[shapes.Member], *
     }
 
 
-def workspaces_of(actor: Actor) -> dict[int, int]:
+def workspaces_of(tx: Transaction, actor: Actor) -> dict[int, int]:
     """The workspaces that the actor is a member of and that are not trashed, in the actor's own order: id -> where the
     membership began."""
-    query = (
-        Membership.select(Membership.workspace_id, Membership.began)
-        .join(Workspace, on=(Workspace.id == Membership.workspace_id))
-        .where(Membership.user_id == actor.id, ~Workspace.trashed)
-        .order_by(Membership.order, Membership.workspace_id)
-    )
-    return dict(query.tuples())
+    return dict(run(tx, WORKSPACES_OF, [actor.id]).fetchall())
 
 
 def list_workspaces(tx: Transaction, actor: Actor) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ class EndpointDoor:
         """Joins the room of an endpoint; None when the subscriber ended meanwhile. With `since`, first tells what was
         told there above that position, or a `refresh` where that is gone. Raises Refused or Unavailable."""
         if since is None:
-            room = await self.relay.admit(lambda: self.runner.ask_at(records.open_endpoint, visitor, name=name))
+            room = await self.relay.admit(lambda: self.runner.check_visitor(records.open_endpoint, visitor, name=name))
             return self.join(subscriber, room, Entered(self.relay.cursor, False))
 
         def read(cursor: int) -> Awaitable[Any]:

@@ -27,7 +27,7 @@ class EventsNamespace(SessionNamespace):
 
     async def find_rooms(self, who: Credentials) -> tuple[list[str], int]:
         """No room before a workspace is selected; proves that the credentials are still good."""
-        _, position = await self.runner.look_at(who, find_user)
+        _, position = await self.runner.check(who, find_user)
         return [], position
 
     def entered(self, client: Client, who: Credentials) -> None:
