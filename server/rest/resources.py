@@ -6,6 +6,7 @@ from server.rest import (
     authenticate,
     collections,
     columns,
+    comments,
     endpoints,
     events,
     fields,
@@ -50,6 +51,7 @@ SERVED = (
     workflows.routes,
     columns.routes,
     items.routes,
+    comments.routes,
     events.routes,
 )
 ALL = (*SERVED, openapi.description_of(SERVED))

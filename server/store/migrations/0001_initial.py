@@ -236,6 +236,7 @@ SCHEMA = """
         original_file_id VARCHAR(36),
         deleted BOOLEAN NOT NULL,
         page_count INTEGER NOT NULL,
+        comment_count INTEGER NOT NULL,
         status_messages TEXT NOT NULL,
         created_at TIMESTAMP NOT NULL,
         updated_at TIMESTAMP NOT NULL
@@ -243,6 +244,15 @@ SCHEMA = """
     CREATE INDEX item_workspace_id ON item (workspace_id);
     CREATE INDEX item_column_id_deleted_created_at_id ON item (column_id, deleted, created_at, id);
     CREATE INDEX item_collection_id_deleted_created_at_id ON item (collection_id, deleted, created_at, id);
+    CREATE TABLE item_comment (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        item_id VARCHAR(36) NOT NULL,
+        user_id INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX item_comment_item_id_created_at_id ON item_comment (item_id, created_at, id);
     CREATE TABLE record_project (
         id {id},
         workspace_id INTEGER NOT NULL,

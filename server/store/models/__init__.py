@@ -9,7 +9,7 @@ from server.store.models.accounts import (
     WorkspaceInvitation,
 )
 from server.store.models.databases import Application, Job, RowHistory, TableField, TableView, UserTable
-from server.store.models.items import Collection, Column, Item, Workflow
+from server.store.models.items import Collection, Column, Comment, Item, Workflow
 from server.store.models.records import Endpoint, Project, StoredRecord
 from server.store.models.sessions import SocketSession
 
@@ -17,6 +17,7 @@ __all__ = [
     "Application",
     "Collection",
     "Column",
+    "Comment",
     "Endpoint",
     "Item",
     "Job",
