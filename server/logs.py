@@ -23,7 +23,18 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that the running task serves; empty outside of one."""
 
 SECRETS = frozenset(
-    {"jwt_token", "token", "access_token", "accesstoken", "refresh_token", "key", "masterkey", "master_key", "pid"}
+    {
+        "jwt_token",
+        "token",
+        "access_token",
+        "accesstoken",
+        "refresh_token",
+        "client_secret",
+        "key",
+        "masterkey",
+        "master_key",
+        "pid",
+    }
     | {"x-master-key", "authorization", "cookie", "set-cookie", "sec-websocket-key"}
     | {"password", "old_password", "new_password", "client_secret", "secret_key", "secret_key_fallbacks"}
     | {"workspace_invitation_token", "user_session"}

@@ -9,7 +9,7 @@ from peewee import fn
 from server.actions import projects
 from server.auth.actors import Actor
 from server.auth.managers import workspace_permissions
-from server.auth.permissions import ADMIN, enter_workspace, membership, require_admin
+from server.auth.permissions import ADMIN, CLIENT, enter_workspace, membership, require_admin
 from server.encoding import iso
 from server.errors import (
     CANNOT_REMOVE_YOURSELF,
@@ -57,10 +57,11 @@ def show_member(member: Membership, user: User) -> shapes.Member:
 
 
 def members_of(workspace_ids: Iterable[int]) -> dict[int, list[shapes.Member]]:
-    """The members of several workspaces, oldest first."""
+    """The members of several workspaces, oldest first; clients are none of them."""
     ids = list(workspace_ids)
     found: dict[int, list[shapes.Member]] = {number: [] for number in ids}
-    members = list(Membership.select().where(Membership.workspace_id.in_(ids)).order_by(Membership.id))
+    people = Membership.workspace_id.in_(ids) & (Membership.permissions != CLIENT)
+    members = list(Membership.select().where(people).order_by(Membership.id))
     users = {user.id: user for user in User.select().where(User.id.in_({each.user_id for each in members}))}
     for member in members:
         found[member.workspace_id].append(show_member(member, users[member.user_id]))
@@ -212,7 +213,7 @@ def enter_membership(tx: Transaction, actor: Actor, member_id: int) -> Membershi
         raise Refused(NO_MEMBER)
     enter_workspace(tx, actor, known.workspace_id)
     member = Membership.find(id=member_id)
-    if member is None:
+    if member is None or member.permissions == CLIENT:
         raise Refused(NO_MEMBER)
     return member
 

@@ -1,7 +1,8 @@
 """JSON Web Tokens: who a request or a socket says it is.
 
-Invariants: one algorithm, HS256; every token names its type and is refused as any other; a header that is not expected
-and a claim that is missing, of the wrong type or in the future refuse the token, and the refusal does not say which.
+Invariants: one algorithm, HS256; every token names its type and is refused as any other, so one of a client is refused
+wherever clients are not said to be welcome; a header that is not expected and a claim that is missing, of the wrong
+type or in the future refuse the token, and the refusal does not say which.
 One key signs, several may verify: a token names its own. Tokens issued before the account's `tokens_valid_from` are
 refused by `auth.actors`, which knows the account.
 """
@@ -29,6 +30,8 @@ CLAIMS = ["exp", "iat", "jti", "token_type", "user_id"]
 OWN_CLAIMS = set(CLAIMS)
 MAX_TOKEN = 4096  # characters; ours have 350, with the longest address of a mailbox less than 3,500
 REMEMBERED = 4096  # tokens whose signature is not checked again
+CLIENT_LIFETIME = 3600  # seconds, as the contract has it (items.md)
+ACCESS, REFRESH, CLIENT = "access", "refresh", "client"  # types of tokens
 LEEWAY = 2  # seconds: tolerates clocks of several machines, and a token issued in the second of a password change
 
 
@@ -52,16 +55,20 @@ class Tokens:
         self._key_id = key_id(secret_key)
         self._header = jwt.encode({}, secret_key, algorithm=ALGORITHM, headers={"kid": self._key_id}).partition(".")[0]
         self._keys = {key_id(key): key for key in (*fallbacks, secret_key)}
-        self.lifetimes = {"access": access_lifetime, "refresh": refresh_lifetime}
+        self.lifetimes = {ACCESS: access_lifetime, REFRESH: refresh_lifetime, CLIENT: CLIENT_LIFETIME}
         self._verified = lru_cache(REMEMBERED)(self._verify)
 
     def access(self, user_id: int, valid_from: int = 0) -> str:
         """An access token; `valid_from` is the account's `tokens_valid_from`."""
-        return self._issue("access", user_id, valid_from, {})
+        return self._issue(ACCESS, user_id, valid_from, {})
+
+    def client(self, user_id: int) -> str:
+        """An access token of a client, by its account: good for the items API alone."""
+        return self._issue(CLIENT, user_id, 0, {})
 
     def refresh(self, user_id: int, email: str, verified: bool, valid_from: int = 0) -> str:
         """A refresh token; clients of the original read `verified_email_claim` from it."""
-        return self._issue("refresh", user_id, valid_from, {"verified_email_claim": email if verified else None})
+        return self._issue(REFRESH, user_id, valid_from, {"verified_email_claim": email if verified else None})
 
     def _issue(self, kind: str, user_id: int, valid_from: int, more: dict[str, Any]) -> str:
         issued = max(int(time.time()), valid_from)
@@ -69,27 +76,28 @@ class Tokens:
         named = {"kid": self._key_id}
         return jwt.encode(claims | {"user_id": user_id} | more, self._key, algorithm=ALGORITHM, headers=named)
 
-    def read_access(self, token: str) -> Claims:
-        """The claims of an access token; raises Refused(INVALID_ACCESS_TOKEN)."""
-        return self._read("access", token, INVALID_ACCESS_TOKEN)
+    def read_access(self, token: str, *, clients: bool = False) -> Claims:
+        """The claims of an access token, where `clients` are welcome also of theirs; raises
+        Refused(INVALID_ACCESS_TOKEN)."""
+        return self._read((ACCESS, CLIENT) if clients else (ACCESS,), token, INVALID_ACCESS_TOKEN)
 
     def read_refresh(self, token: str) -> Claims:
         """The claims of a refresh token; raises Refused(INVALID_REFRESH_TOKEN)."""
-        return self._read("refresh", token, INVALID_REFRESH_TOKEN)
+        return self._read((REFRESH,), token, INVALID_REFRESH_TOKEN)
 
-    def _read(self, kind: str, token: str, refusal: ErrorCode) -> Claims:
+    def _read(self, kinds: tuple[str, ...], token: str, refusal: ErrorCode) -> Claims:
         if len(token) > MAX_TOKEN:
             raise Refused(refusal)
-        claims = self._verified(kind, token, refusal)
+        claims = self._verified(kinds, token, refusal)
         if claims.expires_at + LEEWAY <= time.time():
             raise Refused(refusal)
         return claims
 
-    def _verify(self, kind: str, token: str, refusal: ErrorCode) -> Claims:
+    def _verify(self, kinds: tuple[str, ...], token: str, refusal: ErrorCode) -> Claims:
         """The claims of a token that is whole. They are remembered, since a client sends the same token with every
         request and its signature is a tenth of the work; its expiry is not, and neither are refusals."""
         try:
-            return claims_of(kind, self._own(token) or self._decode(token))
+            return claims_of(kinds, self._own(token) or self._decode(token))
         except (jwt.PyJWTError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
             raise Refused(refusal) from None
 
@@ -138,11 +146,11 @@ class Tokens:
         return json.loads(base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)))
 
 
-def claims_of(kind: str, given: dict[str, Any]) -> Claims:
-    """The claims of a token of this kind; raises ValueError."""
+def claims_of(kinds: tuple[str, ...], given: dict[str, Any]) -> Claims:
+    """The claims of a token of one of these types; raises ValueError."""
     numbers = given["user_id"], given["iat"], given["exp"]
     right_types = all(type(number) is int for number in numbers) and isinstance(given["jti"], str)
-    if given["token_type"] != kind or not right_types:
+    if given["token_type"] not in kinds or not right_types:
         raise ValueError("another kind of token")
     return Claims(*numbers, given["jti"])
 

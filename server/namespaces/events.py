@@ -20,6 +20,7 @@ class EventsNamespace(SessionNamespace):
     """Selecting a workspace, and the end of a socket whose token expires."""
 
     wires = (ITEMS_SOCKETIO, ITEMS_SOCKETIO_RECOVERY)
+    clients_welcome = True
 
     def __init__(self, doors: Doors, admission: Admission) -> None:
         super().__init__("/events", doors)

@@ -68,7 +68,7 @@ class EventsSocket:
     async def authenticate(self, subscriber: Subscriber, request: web.Request) -> Credentials:
         """Registers the socket of a user; it hears nothing yet. Raises Refused or TooMany."""
         require_origin(request, self.origins)
-        who = Credentials(self.tokens.read_access(request.query.get("jwt_token", "")))
+        who = Credentials(self.tokens.read_access(request.query.get("jwt_token", ""), clients=True))
         await self.admission.relay.admit(lambda: self.admission.runner.check(who, find_user))
         assert who.claims is not None
         self.registry.seat(who.claims.user_id)

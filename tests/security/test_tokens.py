@@ -164,6 +164,7 @@ def test_a_token_that_is_wrong_in_one_thing_is_refused(ours: Tokens, name: str) 
 
 def test_neither_kind_of_token_serves_as_the_other(ours: Tokens) -> None:
     assert refusal(ours, ours.refresh(1, "ann@example.com", True))
+    assert refusal(ours, ours.client(1)) and ours.read_access(ours.client(1), clients=True).user_id == 1
     with pytest.raises(Refused) as caught:
         ours.read_refresh(ours.access(1))
     assert caught.value.kind is INVALID_REFRESH_TOKEN
