@@ -1,10 +1,6 @@
 """JSON Web Tokens: who a request or a socket says it is.
 
-Invariants: one algorithm, HS256; every token names its type and is refused as any other, so one of a client is refused
-wherever clients are not said to be welcome; a header that is not expected and a claim that is missing, of the wrong
-type or in the future refuse the token, and the refusal does not say which.
-One key signs, several may verify: a token names its own. Tokens issued before the account's `tokens_valid_from` are
-refused by `auth.actors`, which knows the account.
+Invariants: one algorithm, HS256; every token names its kind and is refused as any other, those of a project's own users\nby their header already, those of clients wherever these are not said to be welcome; a header that is not expected and a\nclaim that is missing, of the wrong type or in the future refuse the token, and the refusal does not say which. One key\nsigns, several may verify: a token names its own. Tokens issued before the account's `tokens_valid_from` are refused by\n`auth.actors`, which knows the account; those of a project's own users need a login that has not ended, which\n`auth.visitors` asks for.\n
 """
 
 import base64
@@ -20,24 +16,34 @@ from typing import Any
 
 import jwt
 import orjson
+from jwt.types import Options
 
-from server.errors import BAD_SIGNATURE, INVALID_ACCESS_TOKEN, INVALID_REFRESH_TOKEN, ErrorCode, Refused
+from server.errors import (
+    BAD_SIGNATURE,
+    INVALID_ACCESS_TOKEN,
+    INVALID_REFRESH_TOKEN,
+    TOKEN_EXPIRED,
+    TOKEN_INVALID,
+    ErrorCode,
+    Refused,
+)
 
 ALGORITHM = "HS256"
-TYPE = "JWT"
+ACCESS, REFRESH, CLIENT, RECORD_USER = "access", "refresh", "client", "record-user"  # kinds of tokens
+TYPES = {ACCESS: "JWT", REFRESH: "JWT", CLIENT: "JWT", RECORD_USER: "record-user+jwt"}  # the header's `typ`: RFC 8725
+RECORD_USER_LIFETIME = 86400  # seconds (contract records.md)
 HEADERS = {"alg", "typ", "kid"}  # whatever else a header says would have to be understood, `crit` above all
 CLAIMS = ["exp", "iat", "jti", "token_type", "user_id"]
 OWN_CLAIMS = set(CLAIMS)
 MAX_TOKEN = 4096  # characters; ours have 350, with the longest address of a mailbox less than 3,500
 REMEMBERED = 4096  # tokens whose signature is not checked again
 CLIENT_LIFETIME = 3600  # seconds, as the contract has it (items.md)
-ACCESS, REFRESH, CLIENT = "access", "refresh", "client"  # types of tokens
 LEEWAY = 2  # seconds: tolerates clocks of several machines, and a token issued in the second of a password change
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid token says; times in seconds."""
+    """What a valid token says; times in seconds. The user is an account, or a record of an authentication endpoint."""
 
     user_id: int
     issued_at: int
@@ -55,7 +61,12 @@ class Tokens:
         self._key_id = key_id(secret_key)
         self._header = jwt.encode({}, secret_key, algorithm=ALGORITHM, headers={"kid": self._key_id}).partition(".")[0]
         self._keys = {key_id(key): key for key in (*fallbacks, secret_key)}
-        self.lifetimes = {ACCESS: access_lifetime, REFRESH: refresh_lifetime, CLIENT: CLIENT_LIFETIME}
+        self.lifetimes = {
+            ACCESS: access_lifetime,
+            REFRESH: refresh_lifetime,
+            CLIENT: CLIENT_LIFETIME,
+            RECORD_USER: RECORD_USER_LIFETIME,
+        }
         self._verified = lru_cache(REMEMBERED)(self._verify)
 
     def access(self, user_id: int, valid_from: int = 0) -> str:
@@ -70,10 +81,15 @@ class Tokens:
         """A refresh token; clients of the original read `verified_email_claim` from it."""
         return self._issue(REFRESH, user_id, valid_from, {"verified_email_claim": email if verified else None})
 
+    def record_user(self, user_id: int, project_id: int) -> tuple[str, Claims]:
+        """A token of a project's own user, a record of one of its authentication endpoints, and what it says."""
+        token = self._issue(RECORD_USER, user_id, 0, {"project_id": project_id})
+        return token, self._verified((RECORD_USER,), token, TOKEN_INVALID)
+
     def _issue(self, kind: str, user_id: int, valid_from: int, more: dict[str, Any]) -> str:
         issued = max(int(time.time()), valid_from)
         claims = {"token_type": kind, "exp": issued + self.lifetimes[kind], "iat": issued, "jti": uuid.uuid4().hex}
-        named = {"kid": self._key_id}
+        named = {"kid": self._key_id, "typ": TYPES[kind]}
         return jwt.encode(claims | {"user_id": user_id} | more, self._key, algorithm=ALGORITHM, headers=named)
 
     def read_access(self, token: str, *, clients: bool = False) -> Claims:
@@ -85,19 +101,29 @@ class Tokens:
         """The claims of a refresh token; raises Refused(INVALID_REFRESH_TOKEN)."""
         return self._read((REFRESH,), token, INVALID_REFRESH_TOKEN)
 
-    def _read(self, kinds: tuple[str, ...], token: str, refusal: ErrorCode) -> Claims:
+    def read_record_user(self, token: str) -> Claims | ErrorCode:
+        """The claims of a token of a project's own user, or why there are none: an endpoint that needs no token does
+        not mind."""
+        try:
+            return self._read((RECORD_USER,), token, TOKEN_INVALID, TOKEN_EXPIRED)
+        except Refused as error:
+            return error.kind
+
+    def _read(
+        self, kinds: tuple[str, ...], token: str, refusal: ErrorCode, expired: ErrorCode | None = None
+    ) -> Claims:
         if len(token) > MAX_TOKEN:
             raise Refused(refusal)
         claims = self._verified(kinds, token, refusal)
         if claims.expires_at + LEEWAY <= time.time():
-            raise Refused(refusal)
+            raise Refused(expired or refusal)
         return claims
 
     def _verify(self, kinds: tuple[str, ...], token: str, refusal: ErrorCode) -> Claims:
         """The claims of a token that is whole. They are remembered, since a client sends the same token with every
         request and its signature is a tenth of the work; its expiry is not, and neither are refusals."""
         try:
-            return claims_of(kinds, self._own(token) or self._decode(token))
+            return claims_of(kinds, self._own(token) or self._decode(token, TYPES[kinds[0]]))
         except (jwt.PyJWTError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
             raise Refused(refusal) from None
 
@@ -116,17 +142,16 @@ class Tokens:
         is_plain = isinstance(given, dict) and given.keys() == OWN_CLAIMS and given["iat"] <= time.time() + LEEWAY
         return given if is_plain else None
 
-    def _decode(self, token: str) -> dict[str, Any]:
-        """What any token says that one of the keys signed; raises what PyJWT raises, ValueError or KeyError."""
-        key = self._key_of(jwt.get_unverified_header(token))
-        given: dict[str, Any] = jwt.decode(
-            token, key, algorithms=[ALGORITHM], leeway=LEEWAY, options={"require": CLAIMS}
-        )
+    def _decode(self, token: str, typ: str) -> dict[str, Any]:
+        """What any token of a type says that one of the keys signed; raises what PyJWT raises, ValueError or KeyError."""
+        key = self._key_of(jwt.get_unverified_header(token), typ)
+        checked: Options = {"require": CLAIMS, "verify_exp": False}
+        given: dict[str, Any] = jwt.decode(token, key, algorithms=[ALGORITHM], leeway=LEEWAY, options=checked)
         return given
 
-    def _key_of(self, header: dict[str, Any]) -> str:
+    def _key_of(self, header: dict[str, Any], typ: str) -> str:
         """The key that a token names, ours when it names none; raises ValueError or KeyError."""
-        if header["alg"] != ALGORITHM or header["typ"] != TYPE or header.keys() - HEADERS:
+        if header["alg"] != ALGORITHM or header["typ"] != typ or header.keys() - HEADERS:
             raise ValueError("unexpected header")
         return self._keys[header.get("kid", self._key_id)]
 

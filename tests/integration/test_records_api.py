@@ -126,7 +126,6 @@ REFUSED: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "file": (400, "POST", "File uploads are not supported.", {"raw": b"--x--", "headers": FORM}),
     "jsonata": (400, "GET", "The parameter jsonata is not supported.", {"jsonata": "$"}),
     "file only": (400, "GET", "The parameter fileOnly is not supported.", {"fileOnly": "true", "uniqueId": ID}),
-    "login": (400, "POST", "The parameter login is not supported.", {"login": "true"}),
     "no such record": (400, "GET", "There is no such record.", {"uniqueId": UNKNOWN}),
     "one not there": (400, "GET", "There is no such record.", {"uniqueId": [ID, UNKNOWN]}),
     "empty id": (400, "GET", "There is no such record.", {"uniqueId": ""}),

@@ -10,8 +10,7 @@ from server.store.models.accounts import (
 )
 from server.store.models.clients import Client
 from server.store.models.databases import Application, Job, RowHistory, TableField, TableView, UserTable
-from server.store.models.items import Collection, Column, Comment, Item, Workflow
-from server.store.models.records import Endpoint, Project, StoredRecord
+from server.store.models.items import Collection, Column, Comment, Item, Workflow\nfrom server.store.models.records import Endpoint, Project, RecordLogin, RecordSession, RecordUser, StoredRecord\n
 from server.store.models.sessions import SocketSession
 
 __all__ = [
@@ -25,6 +24,9 @@ __all__ = [
     "Job",
     "Membership",
     "Project",
+    "RecordLogin",
+    "RecordSession",
+    "RecordUser",
     "RefusedToken",
     "RowHistory",
     "SocketSession",
