@@ -51,17 +51,11 @@ def find_password_use(tx: Transaction, visitor: Visitor, *, name: str, newcomer:
 def find_login(tx: Transaction, visitor: Visitor, *, name: str, login: str) -> Login:
     """Whom a username or email stands for; raises Refused only for what is wrong with the endpoint or the visitor."""
     place = find_authentication(visitor, name)
-    found = RecordLogin.find(endpoint_id=place.endpoint.id, name=login) if (login := storable(login)) else None
+    found = RecordLogin.find(endpoint_id=place.endpoint.id, name=login_name(login))
     user = RecordUser.find(record_id=found.user_id) if found is not None else None
     takes_cookie = may_use_cookie(visitor.origin, place.project)
     user_id, password = (user.record_id, user.password) if user is not None else (0, None)
     return Login(place.endpoint.id, place.project.id, user_id, password, takes_cookie)
-
-
-def storable(login: str) -> str:
-    """A name as it is stored; empty for one that nobody can have, on some of which PostgreSQL fails."""
-    name = login_name(login)
-    return name if name.isprintable() else ""
 
 
 def log_in(tx: Transaction, visitor: Visitor, *, name: str, login: Login, claims: Claims) -> Envelope:

@@ -22,9 +22,9 @@ from server.encoding import encode, now
 from server.errors import ANSWER_TOO_LARGE, ENDPOINT_INVALID, NO_RECORD, NOT_OWNER, Refused
 from server.events import rooms
 from server.events.records import RecordChanged
-from server.store import record_pages
+from server.store import record_pages, record_places
 from server.store.history import History, read_history
-from server.store.models import Endpoint, Project, StoredRecord, Workspace
+from server.store.models import Endpoint, Project, StoredRecord
 from server.store.transaction import Transaction
 
 UNIQUE_ID = re.compile(r"[0-9a-f]{32}")
@@ -67,13 +67,11 @@ class Heard(NamedTuple):
 
 def find_place(name: str) -> Place:
     """The endpoint of a name; raises Refused."""
-    there = (Project.id == Endpoint.project_id, Workspace.id == Project.workspace_id)
-    query = Endpoint.select(Endpoint, Project).join(Project, on=there[0], attr="project").join(Workspace, on=there[1])
     # a name that none can have is not asked for: PostgreSQL fails on some characters
-    found = query.where(Endpoint.name == name, ~Workspace.trashed).first() if ENDPOINT_NAME.fullmatch(name) else None
+    found = record_places.find_place(name) if ENDPOINT_NAME.fullmatch(name) else None
     if found is None:
         raise Refused(ENDPOINT_INVALID)
-    return Place(found, found.project)
+    return Place(*found)
 
 
 def visit(visitor: Visitor, name: str, *, newcomer: bool = False) -> Place:

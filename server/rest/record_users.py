@@ -55,11 +55,12 @@ async def log_in(request: web.Request) -> web.Response:
     """Checks name and password and answers the user's record, with a token as cookie or header."""
     body = RecordLogin.read(json.loads(await read_data(request)))
     visitor, endpoint, store = visitor_of(request), request.match_info["name"], request.app[RUNNER].store
-    name = login_name(body.username or body.email or "")
-    if not name:
+    name = body.username or body.email
+    if name is None:
         raise Refused(BAD_USER, "The username or the email is missing.")
     login = await store.read(record_logins.find_login, visitor, name=endpoint, login=name)
-    if not await check_password(request, f"record user {login.endpoint_id} {name}", login.password, body.password):
+    account = f"record user {login.endpoint_id} {login_name(name)}"
+    if not await check_password(request, account, login.password, body.password):
         raise Refused(WRONG_CREDENTIALS)
     token, claims = request.app[TOKENS].record_user(login.user_id, login.project_id)
     record = await store.write(record_logins.log_in, visitor, name=endpoint, login=login, claims=claims)
