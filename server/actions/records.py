@@ -23,7 +23,6 @@ from server.errors import ANSWER_TOO_LARGE, ENDPOINT_INVALID, NO_RECORD, NOT_OWN
 from server.events import rooms
 from server.events.records import RecordChanged
 from server.store import record_pages, record_places
-from server.store.history import History, read_history
 from server.store.models import Endpoint, Project, StoredRecord
 from server.store.transaction import Transaction
 
@@ -54,15 +53,6 @@ class Place(NamedTuple):
         """Raises Refused unless the record is the user's own, or the flag lets others do so too."""
         if self.user is not None and record.owner_id != self.owner_id and not self.endpoint.access.get(flag):
             raise Refused(NOT_OWNER)
-
-
-class Heard(NamedTuple):
-    """What a socket on an endpoint joins: the room of the events that it is told, and those by which it is found when
-    it has to end, by its user's token among others."""
-
-    room: str
-    endings: tuple[str, ...] = ()
-    user: Claims | None = None
 
 
 def find_place(name: str) -> Place:
@@ -98,26 +88,6 @@ def find_origins(tx: Transaction, name: str) -> list[str]:
     except Refused:
         return []
     return origins
-
-
-def open_endpoint(tx: Transaction, visitor: Visitor, *, name: str) -> Heard:
-    """The rooms that a visitor of an endpoint may join: who sees only own records hears only of them."""
-    place = visit(visitor, name)
-    number, user = place.endpoint.id, place.user
-    if user is None:
-        return Heard(rooms.endpoint(number))
-    own = rooms.record_user(user.user_id)
-    if place.sees is None:
-        return Heard(rooms.endpoint(number), (own,), user)
-    return Heard(rooms.endpoint_owner(number, user.user_id), (rooms.endpoint_owners(number), own), user)
-
-
-def open_endpoint_since(
-    tx: Transaction, visitor: Visitor, *, name: str, cursor: int, chunk: int, most: int | None
-) -> tuple[Heard, History | None]:
-    """The same with what was told there above the cursor; no history where the past is gone."""
-    heard = open_endpoint(tx, visitor, name=name)
-    return heard, read_history(tx.db, {heard.room: cursor}, cursor, chunk=chunk, most=most)
 
 
 def show(record: StoredRecord) -> Envelope:

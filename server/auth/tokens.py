@@ -1,6 +1,11 @@
 """JSON Web Tokens: who a request or a socket says it is.
 
-Invariants: one algorithm, HS256; every token names its kind and is refused as any other, those of a project's own users\nby their header already, those of clients wherever these are not said to be welcome; a header that is not expected and a\nclaim that is missing, of the wrong type or in the future refuse the token, and the refusal does not say which. One key\nsigns, several may verify: a token names its own. Tokens issued before the account's `tokens_valid_from` are refused by\n`auth.actors`, which knows the account; those of a project's own users need a login that has not ended, which\n`auth.visitors` asks for.\n
+Invariants: one algorithm, HS256; every token names its kind and is refused as any other, those of a project's own users
+by their header already, those of clients wherever these are not said to be welcome; a header that is not expected and a
+claim that is missing, of the wrong type or in the future refuse the token, and the refusal does not say which. One key
+signs, several may verify: a token names its own. Tokens issued before the account's `tokens_valid_from` are refused by
+`auth.actors`, which knows the account; those of a project's own users need a login that has not ended, which
+`auth.visitors` asks for.
 """
 
 import base64
@@ -109,9 +114,7 @@ class Tokens:
         except Refused as error:
             return error.kind
 
-    def _read(
-        self, kinds: tuple[str, ...], token: str, refusal: ErrorCode, expired: ErrorCode | None = None
-    ) -> Claims:
+    def _read(self, kinds: tuple[str, ...], token: str, refusal: ErrorCode, expired: ErrorCode | None = None) -> Claims:
         if len(token) > MAX_TOKEN:
             raise Refused(refusal)
         claims = self._verified(kinds, token, refusal)
@@ -143,7 +146,7 @@ class Tokens:
         return given if is_plain else None
 
     def _decode(self, token: str, typ: str) -> dict[str, Any]:
-        """What any token of a type says that one of the keys signed; raises what PyJWT raises, ValueError or KeyError."""
+        """What a token of a type says that one of the keys signed; raises what PyJWT raises, ValueError or KeyError."""
         key = self._key_of(jwt.get_unverified_header(token), typ)
         checked: Options = {"require": CLAIMS, "verify_exp": False}
         given: dict[str, Any] = jwt.decode(token, key, algorithms=[ALGORITHM], leeway=LEEWAY, options=checked)

@@ -10,8 +10,8 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any, NamedTuple
 
-from server.actions import records
-from server.actions.records import Heard
+from server.actions import record_sockets
+from server.actions.record_sockets import Heard
 from server.actions.runner import Runner
 from server.auth.tokens import Tokens
 from server.auth.visitors import COOKIE, Visitor
@@ -58,12 +58,13 @@ class EndpointDoor:
         """Joins the rooms of an endpoint; None when the subscriber ended meanwhile. With `since`, first tells what was
         told there above that position, or a `refresh` where that is gone. Raises Refused or Unavailable."""
         if since is None:
-            heard = await self.relay.admit(lambda: self.runner.check_visitor(records.open_endpoint, visitor, name=name))
+            ask = partial(self.runner.check_visitor, record_sockets.open_endpoint, visitor, name=name)
+            heard = await self.relay.admit(ask)
             return self.join(subscriber, heard, Entered(self.relay.cursor, False))
 
         def read(cursor: int) -> Awaitable[Any]:
             most = self.replay_limit if cursor == since else None
-            ask = partial(records.open_endpoint_since, name=name, cursor=cursor, chunk=CHUNK, most=most)
+            ask = partial(record_sockets.open_endpoint_since, name=name, cursor=cursor, chunk=CHUNK, most=most)
             return self.runner.ask_at(ask, visitor)
 
         def take(heard: Heard, event: Any) -> None:

@@ -10,7 +10,8 @@ from server.store.models.accounts import (
 )
 from server.store.models.clients import Client
 from server.store.models.databases import Application, Job, RowHistory, TableField, TableView, UserTable
-from server.store.models.items import Collection, Column, Comment, Item, Workflow\nfrom server.store.models.records import Endpoint, Project, RecordLogin, RecordSession, RecordUser, StoredRecord\n
+from server.store.models.items import Collection, Column, Comment, Item, Workflow
+from server.store.models.records import Endpoint, Project, RecordLogin, RecordSession, RecordUser, StoredRecord
 from server.store.models.sessions import SocketSession
 
 __all__ = [
