@@ -1,5 +1,6 @@
 """Authentication endpoints of the records API: registering, logging in and out, one's own record."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -73,6 +74,12 @@ async def test_name_taken_and_other_refused_registrations(club: Club) -> None:
     for body, message in BAD_USERS:
         assert refusal(await club.people.call("POST", body)) == (400, message)
     assert await club.server.app[STORE].read(everything) == before
+
+
+async def test_of_many_who_want_a_name_at_once_one_gets_it(club: Club) -> None:
+    answers = await asyncio.gather(*(club.people.call("POST", credentials("ann")) for _ in range(6)))
+    assert sorted(answer.status for answer in answers) == [200] + [400] * 5
+    assert (await club.log_in(credentials("ann"))).status == 200
 
 
 async def test_names_are_unique_per_endpoint_and_freed_by_deleting(club: Club) -> None:
