@@ -247,7 +247,7 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
     doors = Doors(server, registry, relay, runner, sessions, app[TOKENS], origins, settings.socketio_recovery)
     server.register_namespace(CoreNamespace(doors, admission, presence))
     server.register_namespace(EventsNamespace(doors, admission))
-    endpoint_door = EndpointDoor(relay, registry, runner, settings.replay_limit)
+    endpoint_door = EndpointDoor(relay, registry, runner, app[TOKENS], settings.replay_limit)
     server.register_namespace(RecordsNamespace(server, registry, endpoint_door, settings.max_pages))
     server.attach(app)
     app[SOCKETIO], app[SESSIONS], app[WEBSOCKETS] = server, sessions, websockets

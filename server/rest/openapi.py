@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import hdrs, web
 from pydantic.json_schema import models_json_schema
 
+from server.auth.visitors import COOKIE as RECORD_COOKIE
 from server.encoding import encode
 from server.rest import accounts, context, files, items_context, record_requests, uploads
 from server.rest.failures import is_items, is_records
@@ -40,11 +41,18 @@ SECURITY: Schema = {
     "accessCookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
     "projectKey": {"type": "apiKey", "in": "query", "name": "key"},
     "masterKey": {"type": "apiKey", "in": "header", "name": "X-Master-Key"},
+    "recordUserToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "recordUserCookie": {"type": "apiKey", "in": "cookie", "name": RECORD_COOKIE},
 }
 CREDENTIALS: dict[object, list[Schema]] = {
     context.credentials: [{"accessToken": []}],
     items_context.credentials: [{"accessToken": []}, {"accessCookie": []}],
-    record_requests.visitor_of: [{"projectKey": []}, {"projectKey": [], "masterKey": []}],
+    record_requests.visitor_of: [
+        {"projectKey": []},
+        {"projectKey": [], "recordUserToken": []},
+        {"projectKey": [], "recordUserCookie": []},
+        {"projectKey": [], "masterKey": []},
+    ],
 }
 FILES: Schema = {
     "type": "object",

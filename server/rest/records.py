@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import hdrs, web
 
@@ -16,10 +15,12 @@ from server.rest.record_requests import (
     one_unique_id,
     page_of,
     read_data,
+    refuse_login,
     refuse_unsupported,
     unique_ids,
     visitor_of,
 )
+from server.rest.record_users import log_in, log_out, shown, take_password
 from server.rest.uploads import MULTIPART, takes_files
 
 routes = web.RouteTableDef()
@@ -39,14 +40,15 @@ async def get_records(request: web.Request) -> web.StreamResponse:
 @shared
 async def read_records(request: web.Request) -> web.Response:
     refuse_unsupported(request)
+    refuse_login(request)
     if wants_file(request):
         return await read_file(request)
     visitor, name, data_only = visitor_of(request), request.match_info["name"], is_true(request, "dataOnly")
     ids, page = unique_ids(request), page_of(request)
     if ids:
         found = await ask(request, records.find_records, visitor, name=name, unique_ids=ids)
-        shown = [part(envelope, data_only) for envelope in found]
-        return respond(shown[0] if len(ids) == 1 else shown)
+        parts = [shown(request, envelope) for envelope in found]
+        return respond(parts[0] if len(ids) == 1 else parts)
     text = await ask(
         request, records.list_records, visitor, name=name, limit=page.limit, offset=page.offset, data_only=data_only
     )
@@ -57,38 +59,49 @@ async def read_records(request: web.Request) -> web.Response:
 @shared
 @takes_files
 async def create_record(request: web.Request) -> web.Response:
+    """Stores a record; at an authentication endpoint it registers a user, or logs one in or out."""
     refuse_unsupported(request)
+    refuse_unsupported(request)
+    if is_true(request, "login"):
+        return await log_in(request)
+    if is_true(request, "logout"):
+        return await log_out(request)
     if request.content_type == MULTIPART:
         return await create_file_records(request)
-    name, data = request.match_info["name"], await read_data(request)
-    store = request.app[RUNNER].store
-    made = await store.write(records.create_record, visitor_of(request), name=name, data=data)
-    return respond(part(made, is_true(request, "dataOnly")))
+    data, password = await take_password(request, await read_data(request), newcomer=True)
+    name, store = request.match_info["name"], request.app[RUNNER].store
+    made = await store.write(records.create_record, visitor_of(request), name=name, data=data, password=password)
+    return respond(shown(request, made))
 
 
 @routes.put(PATH)
 @shared
 async def update_record(request: web.Request) -> web.Response:
     refuse_unsupported(request)
+    refuse_login(request)
+    unique_id = one_unique_id(request)
+    data, password = await take_password(request, await read_data(request))
     changed = await request.app[RUNNER].store.write(
         records.update_record,
         visitor_of(request),
         name=request.match_info["name"],
-        unique_id=one_unique_id(request),
+        unique_id=unique_id,
         strategy=request.query.get("strategy", "force"),
-        data=await read_data(request),
+        data=data,
+        password=password,
     )
-    return respond(part(changed, is_true(request, "dataOnly")))
+    return respond(shown(request, changed))
 
 
 @routes.delete(PATH)
 @shared
 async def delete_record(request: web.Request) -> web.Response:
     refuse_unsupported(request)
+    refuse_login(request)
     name, unique_id = request.match_info["name"], one_unique_id(request)
     store = request.app[RUNNER].store
     removed = await store.write(records.delete_record, visitor_of(request), name=name, unique_id=unique_id)
-    return respond(part(removed, is_true(request, "dataOnly")))
+    return respond(shown(request, removed))
 
 
 @routes.options(PATH)
@@ -98,8 +111,3 @@ async def preflight(request: web.Request) -> web.Response:
     if hdrs.ORIGIN in request.headers and hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in await permission(request):
         raise Refused(ORIGIN_REFUSED)
     return web.Response(status=204, headers=PREFLIGHT)
-
-
-def part(envelope: records.Envelope, data_only: bool) -> Any:
-    """What the client asked to see of a record."""
-    return envelope["data"] if data_only else envelope

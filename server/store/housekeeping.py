@@ -99,4 +99,5 @@ def remove_batch(tx: Transaction, keep: Keep, *, holder: str, seconds: float) ->
         retention.prune(tx, keep_events=keep.events, keep_seconds=keep.event_seconds)
         or retention.forget_sessions(tx, keep_seconds=keep.session_seconds)
         or retention.forget_refused_tokens(tx)
+        or retention.forget_record_sessions(tx)
     )

@@ -20,6 +20,7 @@ from server.storage.base import THREADS
 from server.store.models import StoredFile
 from tests.support.app import PATIENCE, Answer, Server, running_server
 from tests.support.commands import run, serving
+from tests.support.record_users import make_club
 from tests.support.records import RunningEndpoint, running_endpoint
 from tests.support.storages import Kept, KeptOnDisk
 
@@ -544,3 +545,26 @@ def test_check_files_removes_what_a_restored_backup_does_not_know(tmp_path: Path
     assert run("check-files", DATABASE_URL=url) == "1 files not known to the database, 0 missing"
     assert run("check-files", "--remove", DATABASE_URL=url) == "1 files removed, 0 missing"
     assert kept.names() == ["readme"]
+
+
+async def test_a_file_on_a_secure_endpoint_is_seen_and_told_as_its_record_is(server: Server, kept: Kept) -> None:
+    club = await make_club(server)
+    ann, bob = await club.join("ann"), await club.join("bob")
+    hears_ann, hears_bob = await ann.listening(club.vault), await bob.listening(club.vault)
+    form = aiohttp.FormData(default_to_multipart=True)
+    form.add_field("file", TEXT, filename="letter.txt", content_type="text/plain")
+    sent = await server.request("POST", club.vault.path(), data=form, headers=ann.header)
+    assert sent.status == 200, sent
+    unique_id = sent.body["uniqueId"]
+    assert await hears_ann.next() == {"type": "POST", "record": sent.body}
+    assert (await fetch(club.vault, unique_id, headers=ann.header))[:2] == (200, TEXT)
+    assert (await fetch(club.vault, unique_id, headers=bob.header))[0] == 400
+    assert (await fetch(club.vault, unique_id))[0] == 401
+    own = await bob.ok(club.vault, "POST", 1)
+    assert await hears_bob.next() == {"type": "POST", "record": own}, "nothing of Ann's file"
+
+
+async def test_where_records_are_users_there_are_no_files(server: Server, kept: Kept) -> None:
+    club = await make_club(server)
+    assert (await upload(club.people, a_file(), masterKey=club.people.project["master_key"])).status == 400
+    assert await rows(server) == 0 and not kept.names()

@@ -129,7 +129,6 @@ REFUSED: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "file of all": (400, "GET", "The parameter uniqueId is missing.", {"fileOnly": "true"}),
     "file of two": (400, "GET", "Only one record", {"fileOnly": "true", "uniqueId": [ID, UNKNOWN]}),
     "stream of no file": (400, "GET", "The parameter stream needs fileOnly", {"stream": "true", "uniqueId": ID}),
-    "login": (400, "POST", "The parameter login is not supported.", {"login": "true"}),
     "no such record": (400, "GET", "There is no such record.", {"uniqueId": UNKNOWN}),
     "one not there": (400, "GET", "There is no such record.", {"uniqueId": [ID, UNKNOWN]}),
     "empty id": (400, "GET", "There is no such record.", {"uniqueId": ""}),
