@@ -10,10 +10,10 @@ from typing import Any, NoReturn, TypeVar
 from server.auth.actors import Actor
 from server.auth.permissions import enter_workspace, membership
 from server.errors import INVALID_BODY, NO_SUCH_THING, Refused
-from server.store.models import Collection, Column, Item, Membership, Workflow, Workspace
+from server.store.models import Collection, Column, Comment, Item, Membership, Workflow, Workspace
 from server.store.transaction import Transaction
 
-Thing = TypeVar("Thing", Collection, Workflow, Column, Item)
+Thing = TypeVar("Thing", Collection, Workflow, Column, Item, Comment)
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NUMBER = re.compile(r"[0-9]{1,10}")
 MAX_INTEGER = 2**31 - 1

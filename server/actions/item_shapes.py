@@ -6,7 +6,7 @@ from typing import Any
 
 from peewee import fn
 
-from server.store.models import Collection, Column, Item, Workflow, Workspace
+from server.store.models import Collection, Column, Comment, Item, Workflow, Workspace
 
 Shown = dict[str, Any]
 
@@ -39,8 +39,20 @@ def show_item(item: Item) -> Shown:
         "deleted": item.deleted,
         "values": [],
         "page_count": item.page_count,
-        "comment_count": 0,
+        "comment_count": item.comment_count,
         "status_messages": item.status_messages,
+    }
+
+
+def show_comment(comment: Comment) -> Shown:
+    """A comment; `user_id` is its author, who may be gone. It is never changed, and has both times as all things do."""
+    return {
+        "id": comment.id,
+        "created_at": stamp(comment.created_at),
+        "updated_at": stamp(comment.created_at),
+        "text": comment.text,
+        "item_id": comment.item_id,
+        "user_id": comment.user_id,
     }
 
 

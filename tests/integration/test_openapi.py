@@ -93,7 +93,11 @@ async def test_what_a_client_generator_needs(document: Any) -> None:
     [
         ("GET", "/api/workspaces/", ["accessToken"]),
         ("GET", "/items", ["accessToken", "accessCookie"]),
-        ("GET", "/api/1/ce/{name}", ["projectKey", "projectKey masterKey"]),
+        (
+            "GET",
+            "/api/1/ce/{name}",
+            ["projectKey", "projectKey recordUserToken", "projectKey recordUserCookie", "projectKey masterKey"],
+        ),
         ("POST", "/api/user/token-auth/", []),
     ],
 )

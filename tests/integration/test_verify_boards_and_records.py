@@ -57,10 +57,11 @@ class Scene:
         self.dice = random.Random(20261121)
 
     async def change_something(self) -> None:
-        """Creates, changes, moves, deletes an item, or changes a column."""
+        """Creates, changes, moves, comments on, deletes an item, or changes a column."""
         dice, person = self.dice, self.dice.choice(self.people)
         items = [item["id"] for item in await person.ok("GET", f"/items?collection_id={self.collection}&limit=200")]
-        kind = dice.choice(["create", "create", "rename", "move", "state", "delete", "column"]) if items else "create"
+        kinds = ["create", "create", "rename", "move", "state", "comment", "delete", "column"]
+        kind = dice.choice(kinds) if items else "create"
         name = f"name {dice.randrange(10**6)}"
         if kind == "create":
             await change(person, "POST", "/items", {"column_id": dice.choice(self.columns), "name": name})
@@ -70,6 +71,8 @@ class Scene:
             await change(person, "PATCH", f"/items/{dice.choice(items)}", {"column_id": dice.choice(self.columns)})
         elif kind == "state":
             await change(person, "PATCH", f"/items/{dice.choice(items)}", {"state": "rejected", "error": "blurred"})
+        elif kind == "comment":
+            await change(person, "POST", f"/items/{dice.choice(items)}/comments", {"text": name})
         elif kind == "delete":
             await change(person, "DELETE", f"/items/{dice.choice(items)}")
         else:
