@@ -11,6 +11,7 @@ from aiohttp import web
 from redis.exceptions import RedisError
 
 from server import faults
+from server.actions.files import Files
 from server.actions.runner import Runner
 from server.addresses import TRUSTED_PROXIES
 from server.auth.origins import OriginRules
@@ -45,12 +46,16 @@ from server.rest.access_log import access_log, mark_answer
 from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, SANDBOX, TOKENS, Readiness, RestOptions
 from server.rest.events import EVENT_STREAM
 from server.rest.failures import render_failures
+from server.rest.files import FILES
 from server.rest.logins import ATTEMPTS, LoginAttempts
 from server.rest.metrics import GAUGES
 from server.rest.middlewares import ORIGINS, cross_origin, negotiate, refuse_oddities
 from server.rest.records import ENDPOINT_SOCKET
+from server.rest.uploads import UPLOADS, UploadLimits
 from server.sandbox.pool import Sandbox
 from server.settings import Settings
+from server.storage.base import Storage
+from server.storage.opening import open_storage
 from server.store.database import database_name
 from server.store.housekeeping import Housekeeping, Keep
 from server.store.transaction import Store
@@ -62,11 +67,13 @@ class Tools(NamedTuple):
     store: Store
     tokens: Tokens
     passwords: Passwords
+    storage: Storage
 
     def close(self) -> None:
         """Waits for what runs, and closes connections; blocks."""
         self.store.close()
         self.passwords.close()
+        self.storage.close()
 
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -131,6 +138,8 @@ def wire_state(app: web.Application, settings: Settings) -> None:
         settings.max_pages,
         settings.metrics_token,
     )
+    app[FILES] = Files(store, tools.storage)
+    app[UPLOADS] = UploadLimits(settings.max_file_size, settings.max_files, settings.max_uploads)
     app[ATTEMPTS] = LoginAttempts(settings.login_window, settings.logins_per_account, settings.logins_per_address)
 
 
@@ -144,7 +153,7 @@ def open_tools(settings: Settings) -> Tools:
     )
     lifetimes = settings.access_token_lifetime, settings.refresh_token_lifetime
     tokens = Tokens(settings.secret_key, *lifetimes, settings.fallback_keys)
-    return Tools(store, tokens, Passwords())
+    return Tools(store, tokens, Passwords(), open_storage(settings.storage_url))
 
 
 def channel(settings: Settings, purpose: str) -> str:
@@ -242,7 +251,7 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
     doors = Doors(server, registry, relay, runner, sessions, app[TOKENS], origins, settings.socketio_recovery)
     server.register_namespace(CoreNamespace(doors, admission, presence))
     server.register_namespace(EventsNamespace(doors, admission))
-    endpoint_door = EndpointDoor(relay, registry, runner, settings.replay_limit)
+    endpoint_door = EndpointDoor(relay, registry, runner, app[TOKENS], settings.replay_limit)
     server.register_namespace(RecordsNamespace(server, registry, endpoint_door, settings.max_pages))
     server.attach(app)
     app[SOCKETIO], app[SESSIONS], app[WEBSOCKETS] = server, sessions, websockets
@@ -278,7 +287,7 @@ async def run_housekeeping(app: web.Application) -> AsyncIterator[None]:
     """Removes what is too old, as long as delivery runs."""
     settings = app[SETTINGS]
     keep = Keep(settings.retention_events, settings.retention_age, settings.session_lifetime)
-    housekeeping = Housekeeping(app[STORE], keep, settings.housekeeping_interval)
+    housekeeping = Housekeeping(app[STORE], keep, settings.housekeeping_interval, app[FILES].tidy)
     housekeeping.start()
     yield
     await housekeeping.stop()

@@ -32,6 +32,7 @@ class Limit(StrEnum):
     FRAME_SIZE = "frame_size"
     BODY_SIZE = "body_size"
     BODY_TIME = "body_time"
+    UPLOADS = "uploads"
     JSON_DEPTH = "json_depth"
     HEADERS = "headers"
     HEADER_TIME = "header_time"

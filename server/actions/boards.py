@@ -10,10 +10,21 @@ from typing import Any, NoReturn, TypeVar
 from server.auth.actors import Actor
 from server.auth.permissions import enter_workspace, membership
 from server.errors import INVALID_BODY, NO_SUCH_THING, Refused
-from server.store.models import Collection, Column, Field, FieldType, Item, Membership, Value, Workflow, Workspace
+from server.store.models import (
+    Collection,
+    Column,
+    Comment,
+    Field,
+    FieldType,
+    Item,
+    Membership,
+    Value,
+    Workflow,
+    Workspace,
+)
 from server.store.transaction import Transaction
 
-Thing = TypeVar("Thing", Collection, Workflow, Column, Item, FieldType, Field, Value)
+Thing = TypeVar("Thing", Collection, Workflow, Column, Item, Comment, FieldType, Field, Value)
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 NUMBER = re.compile(r"[0-9]{1,10}")

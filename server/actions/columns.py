@@ -14,7 +14,7 @@ from server.auth.actors import Actor
 from server.encoding import now
 from server.events import rooms
 from server.events.items import ColumnPatched, ItemRemoved
-from server.store.models import Column, Item, Workflow
+from server.store.models import Column, Comment, Item, Workflow
 from server.store.transaction import Transaction
 
 INBOX, WORK, REVIEW, ARCHIVE = "inbox", "work", "review", "archive"
@@ -106,7 +106,8 @@ def delete_column(tx: Transaction, actor: Actor, *, column_id: str) -> None:
 
 
 def remove_columns(tx: Transaction, actor: Actor, columns: Iterable[Column]) -> None:
-    """Removes the items of columns with their values, column by column and oldest first, then the columns."""
+    """Removes the items of columns with their values, column by column and oldest first, then the columns, with
+    whatever was said about an item that was ever left in them."""
     for column in columns:
         inside = (Item.column_id == column.id) & (Item.deleted == False)  # noqa: E712, for the index
         removed = [each.id for each in Item.select(Item.id).where(inside).order_by(Item.created_at, Item.id)]
@@ -114,4 +115,7 @@ def remove_columns(tx: Transaction, actor: Actor, columns: Iterable[Column]) -> 
             tx.record(ItemRemoved(item_id), rooms.items(column.workspace_id), origin=actor.origin)
         remove_values(column.id)
         Item.update(deleted=True, updated_at=now()).where(inside).execute()
+        left = Item.column_id == column.id
+        Comment.delete().where(Comment.item_id.in_(Item.select(Item.id).where(left))).execute()
+        Item.update(comment_count=0).where(left).execute()
         column.delete_instance()

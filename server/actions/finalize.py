@@ -9,7 +9,7 @@ from server.actions.item_events import tell_item
 from server.actions.item_fields import usable_fields
 from server.actions.item_shapes import Shown, stamp
 from server.actions.item_values import Given, require_values, write_values
-from server.actions.items import FINALIZED, change, enter_item, require_lock, workflow_of
+from server.actions.items import FINALIZED, change, enter_open_item, require_lock, workflow_of
 from server.actions.value_checks import Answers
 from server.auth.actors import Actor
 from server.encoding import now
@@ -32,7 +32,7 @@ def finalize_item(
     """Writes the last values and the accounting, and moves the item to the archive of its workflow, or of the
     collection's workflow with that classification. Raises Refused, also where a required field has no valid value, or
     Unanswered."""
-    item = enter_item(tx, actor, item_id)
+    item = enter_open_item(tx, actor, item_id)
     require_lock(actor, item)
     source, before = item.column_id, workflow_of(item.column_id)
     workflow = find_workflow(before, classification)

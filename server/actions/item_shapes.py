@@ -7,7 +7,7 @@ from typing import Any
 from peewee import fn
 
 from server.store.item_values import read_values
-from server.store.models import Collection, Column, Item, Workflow, Workspace
+from server.store.models import Collection, Column, Comment, Item, Workflow, Workspace
 from server.store.transaction import Transaction
 
 Shown = dict[str, Any]
@@ -46,8 +46,20 @@ def show_item(item: Item, values: list[Shown]) -> Shown:
         "deleted": item.deleted,
         "values": values,
         "page_count": item.page_count,
-        "comment_count": 0,
+        "comment_count": item.comment_count,
         "status_messages": item.status_messages,
+    }
+
+
+def show_comment(comment: Comment) -> Shown:
+    """A comment; `user_id` is its author, who may be gone. It is never changed, and has both times as all things do."""
+    return {
+        "id": comment.id,
+        "created_at": stamp(comment.created_at),
+        "updated_at": stamp(comment.created_at),
+        "text": comment.text,
+        "item_id": comment.item_id,
+        "user_id": comment.user_id,
     }
 
 

@@ -119,10 +119,16 @@ def workflow_of(column_id: str) -> Workflow:
 
 
 def enter_item(tx: Transaction, actor: Actor, item_id: str) -> Item:
-    """Locks the workspace of an item for a change; raises Refused for a deleted one and for a finalized one."""
+    """Locks the workspace of an item; raises Refused for a deleted one."""
     item, _ = enter(tx, actor, Item, item_id)
     if item.deleted:
         raise unknown(Item)
+    return item
+
+
+def enter_open_item(tx: Transaction, actor: Actor, item_id: str) -> Item:
+    """The same for a change of the item itself; raises Refused for a finalized one."""
+    item = enter_item(tx, actor, item_id)
     if item.state == FINALIZED:
         raise Refused(CONFLICT, "The item is finalized.")
     return item
@@ -130,7 +136,7 @@ def enter_item(tx: Transaction, actor: Actor, item_id: str) -> Item:
 
 def update_item(tx: Transaction, actor: Actor, *, item_id: str, changes: dict[str, Any]) -> Shown:
     """Changes an item; another `column_id` moves it. What changes nothing has no event. Raises Refused."""
-    item = enter_item(tx, actor, item_id)
+    item = enter_open_item(tx, actor, item_id)
     require_lock(actor, item, unlocking=changes == {"locked_by_user_id": None})
     require_people(item, changes)
     if changes.get("state") == FINALIZED:
@@ -159,7 +165,7 @@ def put_values(
 ) -> list[Shown]:
     """Merges values into those of an item and returns them all. What changes nothing has no event. Raises Refused, or
     Unanswered."""
-    item = enter_item(tx, actor, item_id)
+    item = enter_open_item(tx, actor, item_id)
     require_lock(actor, item)
     if not write_values(item, usable_fields(workflow_of(item.column_id)), values, answers):
         return read_values(tx, [item.id])[item.id]
@@ -205,7 +211,7 @@ def find_move(actor: Actor, item: Item, column_id: str | None) -> dict[str, str]
 
 def delete_item(tx: Transaction, actor: Actor, *, item_id: str) -> None:
     """Takes an item off its board; the item is kept with `deleted` set."""
-    item = enter_item(tx, actor, item_id)
+    item = enter_open_item(tx, actor, item_id)
     require_lock(actor, item)
     change(item, {"deleted": True})
     tx.record(ItemRemoved(item.id), rooms.items(item.workspace_id), origin=actor.origin)

@@ -1,6 +1,7 @@
 """What the resources of the items API share: its ways to bring a token, and answers for its actors.
 
-The access token comes in the `Authorization` header, with or without a scheme, or in the cookie that a login sets.
+The access token of a user or a client comes in the `Authorization` header, with or without a scheme, or in the cookie
+that a login sets.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,17 @@ from server.actions.value_checks import answered
 from server.addresses import client_host
 from server.auth.actors import Credentials
 from server.errors import NO_CREDENTIALS, ORIGIN_REFUSED, Refused
-from server.rest.context import OPTIONS, RUNNER, SANDBOX, SCHEMES, TOKENS, acting_socket, look_as, read_json
+from server.rest.context import (
+    CREDENTIALS,
+    OPTIONS,
+    RUNNER,
+    SANDBOX,
+    SCHEMES,
+    TOKENS,
+    acting_socket,
+    look_as,
+    read_json,
+)
 from server.rest.middlewares import ORIGINS
 from server.rest.schema_types import Invalid
 from server.rest.schemas import Body, InvalidBody, ListOf
@@ -27,12 +38,20 @@ SAFE_METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
 
 def credentials(request: web.Request) -> Credentials:
     """Who the request says it comes from; raises Refused for a bad token and for a page that may not use the cookie."""
+    known = request.get(CREDENTIALS)
+    if known is None:
+        known = request[CREDENTIALS] = read_credentials(request)
+    return known
+
+
+def read_credentials(request: web.Request) -> Credentials:
+    """The same, read for the first time."""
     header = request.headers.get(hdrs.AUTHORIZATION, "").strip()
     scheme, _, rest = header.partition(" ")
     token = rest.strip() if scheme.lower() in SCHEMES else header
     if not token and (token := request.cookies.get(COOKIE, "")) and request.method not in SAFE_METHODS:
         require_own_page(request)
-    claims = request.app[TOKENS].read_access(token) if token else None
+    claims = request.app[TOKENS].read_access(token, clients=True) if token else None
     return Credentials(claims, acting_socket(request))
 
 

@@ -4,8 +4,10 @@ from server.rest import (
     accounts,
     applications,
     authenticate,
+    clients,
     collections,
     columns,
+    comments,
     endpoints,
     events,
     field_types,
@@ -48,6 +50,7 @@ SERVED = (
     endpoints.routes,
     records.routes,
     authenticate.routes,
+    clients.routes,
     item_workspaces.routes,
     collections.routes,
     workflows.routes,
@@ -56,6 +59,7 @@ SERVED = (
     field_types.routes,
     item_fields.routes,
     item_values.routes,
+    comments.routes,
     events.routes,
 )
 ALL = (*SERVED, openapi.description_of(SERVED))

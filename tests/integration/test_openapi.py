@@ -100,7 +100,11 @@ async def test_a_body_that_is_an_array_is_described_as_one(document: Any) -> Non
     [
         ("GET", "/api/workspaces/", ["accessToken"]),
         ("GET", "/items", ["accessToken", "accessCookie"]),
-        ("GET", "/api/1/ce/{name}", ["projectKey", "projectKey masterKey"]),
+        (
+            "GET",
+            "/api/1/ce/{name}",
+            ["projectKey", "projectKey recordUserToken", "projectKey recordUserCookie", "projectKey masterKey"],
+        ),
         ("POST", "/api/user/token-auth/", []),
     ],
 )

@@ -11,7 +11,20 @@ from server.actions.shared_field_types import id_of
 from tests.support.app import Person, RawSocket, Server
 
 WRITERS, CHANGES = 8, 10
-KINDS = ("create", "create", "create", "rename", "move", "state", "values", "values", "finalize", "delete", "column")
+KINDS = (
+    "create",
+    "create",
+    "create",
+    "rename",
+    "move",
+    "state",
+    "values",
+    "values",
+    "finalize",
+    "comment",
+    "delete",
+    "column",
+)
 PATIENCE = 20.0
 ACCEPTED = (200, 201, 204, 400, 404, 409)  # what a change may answer when others change the same things
 
@@ -59,7 +72,7 @@ class Scene:
         self.dice = random.Random(20261121)
 
     async def change_something(self) -> None:
-        """Creates, changes, moves, finalizes, deletes an item, writes its values, or changes a column."""
+        """Creates, changes, moves, finalizes, comments on, deletes an item, writes its values, or changes a column."""
         dice, person = self.dice, self.dice.choice(self.people)
         items = [item["id"] for item in await person.ok("GET", f"/items?collection_id={self.collection}&limit=200")]
         kind = dice.choice(KINDS) if items else "create"
@@ -77,6 +90,8 @@ class Scene:
             await change(person, "PUT", f"/items/{dice.choice(items)}/values", values)
         elif kind == "finalize":
             await change(person, "POST", f"/items/{dice.choice(items)}/finalize", {})
+        elif kind == "comment":
+            await change(person, "POST", f"/items/{dice.choice(items)}/comments", {"text": name})
         elif kind == "delete":
             await change(person, "DELETE", f"/items/{dice.choice(items)}")
         else:

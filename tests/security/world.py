@@ -30,7 +30,8 @@ async def make_world(ann: Person) -> World:
 
 
 async def make_board_and_records(ann: Person, workspace: int) -> World:
-    """A collection with a workflow, a column and an item; a project with an endpoint and a record."""
+    """A collection with a workflow, a column and an item with a comment; a client; a project with an endpoint and a
+    record."""
     collection = await ann.ok("POST", "/collections", {"workspace_id": str(workspace), "name": "Board"})
     workflow_body = {"collection_id": collection["id"], "classification": "OTHER", "name": "Flow"}
     workflow = await ann.ok("POST", "/workflows", workflow_body)
@@ -40,6 +41,8 @@ async def make_board_and_records(ann: Person, workspace: int) -> World:
     field = await ann.ok("POST", "/fields", field_body)
     values = [{"field_id": field["id"], "value": "x"}]
     item = await ann.ok("POST", "/items", {"column_id": column["id"], "name": "Item", "values": values})
+    comment = await ann.ok("POST", f"/items/{item['id']}/comments", {"text": "Why?"})
+    client = await ann.ok("POST", "/clients", {"workspace_id": str(workspace), "name": "Client"})
     project = await ann.ok("POST", "/api/projects/", {"workspace_id": workspace, "name": "Project"})
     endpoint = await ann.ok("POST", f"/api/projects/{project['id']}/endpoints/", {"name": f"endpoint-{project['id']}"})
     record = await ann.ok("POST", f"/api/1/ce/{endpoint['name']}?key={project['key']}", {"a": 1})
@@ -51,6 +54,9 @@ async def make_board_and_records(ann: Person, workspace: int) -> World:
         "value_id": item["values"][0]["id"],
         "field_type_id": field_type["id"],
         "template_name": "api-standard",
+        "comment_id": comment["id"],
+        "client_id": client["client_id"],
+        "client_secret": client["client_secret"],
         "project_id": project["id"],
         "endpoint_id": endpoint["id"],
         "name": endpoint["name"],

@@ -1,6 +1,7 @@
 """Boards of the items API for tests: a workspace with a workflow, and clients of `/events`."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -146,6 +147,19 @@ def brief(heard: list[Heard]) -> list[tuple[str, str] | tuple[str, str, int]]:
         else:
             short.append((name, argument if isinstance(argument, str) else argument["id"]))
     return short
+
+
+async def refuses_bodies(who: Person, path: str) -> None:
+    """What every resource with a JSON body answers to another type, too much, and nonsense."""
+    server, token = who.server, {"Authorization": who.token}
+    for data, kind, status in (
+        (b"<x/>", "application/xml", 415),
+        (b"x" * (server.settings.max_body_size + 1), "application/json", 413),
+        (b"{", "application/json", 400),
+        (b"[]", "application/json", 400),
+    ):
+        answer = await server.request("POST", path, data=io.BytesIO(data), headers=token | {"Content-Type": kind})
+        assert (answer.status, list(answer.body)) == (status, ["message"]), (path, kind)
 
 
 Connect = Callable[..., Awaitable[Listener]]
