@@ -6,11 +6,13 @@ Invariant: a forwarded header counts only as far as a stated number of proxies w
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from aiohttp import hdrs, web
 
 TRUSTED_PROXIES = web.AppKey("trusted_proxies", int)
 HOST = re.compile(r"[\w.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?", re.ASCII)
+REMEMBERED = 4096  # spellings of addresses: reading one costs as much as the rest of a small request's head
 PORT = re.compile(r"(?:\[(.+)\]|([^:\[\]]+))(?::\d+)?")  # an address with a port, as some proxies write it
 
 
@@ -35,6 +37,7 @@ def client_address(request: web.Request) -> str:
     return as_address(request.remote or "")
 
 
+@lru_cache(REMEMBERED)
 def as_address(text: str) -> str:
     """An IP address in its one spelling, without port and zone; empty for anything else."""
     found = PORT.fullmatch(text)

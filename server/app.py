@@ -12,6 +12,7 @@ from aiohttp import web
 from redis.exceptions import RedisError
 
 from server import faults
+from server.actions.files import Files
 from server.actions.runner import Runner
 from server.addresses import TRUSTED_PROXIES
 from server.auth.origins import OriginRules
@@ -44,15 +45,20 @@ from server.namespaces.session_namespace import Doors
 from server.rates import Rate
 from server.rest import resources
 from server.rest.access_log import access_log, mark_answer
-from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, TOKENS, Readiness, RestOptions
+from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, SANDBOX, TOKENS, Readiness, RestOptions
 from server.rest.events import EVENT_STREAM
 from server.rest.failures import render_failures
+from server.rest.files import FILES
 from server.rest.logins import ATTEMPTS, LoginAttempts
 from server.rest.metrics import GAUGES
 from server.rest.middlewares import ORIGINS, cross_origin, negotiate, refuse_oddities
 from server.rest.records import ENDPOINT_SOCKET
+from server.rest.uploads import UPLOADS, UploadLimits
 from server.rest.webhooks import DESTINATIONS
+from server.sandbox.pool import Sandbox
 from server.settings import Settings
+from server.storage.base import Storage
+from server.storage.opening import open_storage
 from server.store.database import database_name
 from server.store.housekeeping import Housekeeping, Keep
 from server.store.log import LoggedEvent
@@ -67,11 +73,13 @@ class Tools(NamedTuple):
     store: Store
     tokens: Tokens
     passwords: Passwords
+    storage: Storage
 
     def close(self) -> None:
         """Waits for what runs, and closes connections; blocks."""
         self.store.close()
         self.passwords.close()
+        self.storage.close()
 
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -109,6 +117,7 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(run_delivery)
     app.cleanup_ctx.append(run_housekeeping)
     app.cleanup_ctx.append(run_webhooks)
+    app.cleanup_ctx.append(run_sandbox)
     app.on_shutdown.append(close_at_once)
     return app
 
@@ -129,6 +138,7 @@ def wire_state(app: web.Application, settings: Settings) -> None:
     app[PRESENCE] = open_presence(settings)
     app[RUNNER] = Runner(store)
     app[TOKENS], app[PASSWORDS] = tools.tokens, tools.passwords
+    app[SANDBOX] = Sandbox(settings.sandbox_workers)
     app[READINESS] = Readiness(lambda: bell.connected)
     app[OPTIONS] = RestOptions(
         settings.public_url,
@@ -139,6 +149,8 @@ def wire_state(app: web.Application, settings: Settings) -> None:
         settings.max_pages,
         settings.metrics_token,
     )
+    app[FILES] = Files(store, tools.storage)
+    app[UPLOADS] = UploadLimits(settings.max_file_size, settings.max_files, settings.max_uploads)
     app[ATTEMPTS] = LoginAttempts(settings.login_window, settings.logins_per_account, settings.logins_per_address)
 
 
@@ -152,7 +164,7 @@ def open_tools(settings: Settings) -> Tools:
     )
     lifetimes = settings.access_token_lifetime, settings.refresh_token_lifetime
     tokens = Tokens(settings.secret_key, *lifetimes, settings.fallback_keys)
-    return Tools(store, tokens, Passwords())
+    return Tools(store, tokens, Passwords(), open_storage(settings.storage_url))
 
 
 def announce(bell: Bell, webhooks: Webhooks, events: list[LoggedEvent]) -> None:
@@ -214,6 +226,7 @@ def open_gauges(app: web.Application) -> Gauges:
     gauges.add("users", "users with a connection", lambda: len(registry.users))
     gauges.add("rooms", "rooms with somebody in them", lambda: len(registry.members))
     gauges.add("requests", "HTTP requests being answered", lambda: app[READINESS].running)
+    gauges.add("sandbox_workers", "processes that evaluate expressions", lambda: app[SANDBOX].workers)
     gauges.add("log_position", "the last event told to connections", lambda: app[RELAY].cursor)
     gauges.add("accepting", "1 while the process takes traffic", lambda: app[READINESS].accepting)
     gauges.add("bell_connected", "1 while commits of other processes are heard of", lambda: app[BELL].connected)
@@ -264,7 +277,7 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
     doors = Doors(server, registry, relay, runner, sessions, app[TOKENS], origins, settings.socketio_recovery)
     server.register_namespace(CoreNamespace(doors, admission, presence))
     server.register_namespace(EventsNamespace(doors, admission))
-    endpoint_door = EndpointDoor(relay, registry, runner, settings.replay_limit)
+    endpoint_door = EndpointDoor(relay, registry, runner, app[TOKENS], settings.replay_limit)
     server.register_namespace(RecordsNamespace(server, registry, endpoint_door, settings.max_pages))
     server.attach(app)
     app[SOCKETIO], app[SESSIONS], app[WEBSOCKETS] = server, sessions, websockets
@@ -300,7 +313,7 @@ async def run_housekeeping(app: web.Application) -> AsyncIterator[None]:
     """Removes what is too old, as long as delivery runs."""
     settings = app[SETTINGS]
     keep = Keep(settings.retention_events, settings.retention_age, settings.session_lifetime)
-    housekeeping = Housekeeping(app[STORE], keep, settings.housekeeping_interval)
+    housekeeping = Housekeeping(app[STORE], keep, settings.housekeeping_interval, app[FILES].tidy)
     housekeeping.start()
     yield
     await housekeeping.stop()
@@ -311,6 +324,12 @@ async def run_webhooks(app: web.Application) -> AsyncIterator[None]:
     app[WEBHOOKS].start()
     yield
     await app[WEBHOOKS].stop()
+
+
+async def run_sandbox(app: web.Application) -> AsyncIterator[None]:
+    """Leaves no worker process behind; the first request that needs one starts it."""
+    yield
+    await app[SANDBOX].stop()
 
 
 async def close_sockets(app: web.Application) -> None:

@@ -37,7 +37,21 @@ class Refused(Exception):
 
 
 class Unavailable(Exception):
-    """The database cannot be reached or written just now; the request may be repeated."""
+    """The database cannot be reached or written just now; the request may be repeated. `told` is for the client."""
+
+    told = "The database is not available just now."
+
+
+class Busy(Unavailable):
+    """There is more to do at once than can be done in time."""
+
+    told = "The server is busy. Come back later."
+
+
+class StorageUnavailable(Unavailable):
+    """The same of the storage of files."""
+
+    told = "The file storage is not available just now."
 
 
 class TooMany(Exception):
@@ -148,15 +162,33 @@ KEY_MISSING = ErrorCode("ERROR_KEY_MISSING", 403, "The API key is missing.")
 KEY_INVALID = ErrorCode("ERROR_KEY_INVALID", 400, "The API key is invalid.")
 MASTER_KEY_INVALID = ErrorCode("ERROR_MASTER_KEY_INVALID", 400, "The master key is invalid.")
 ORIGIN_REFUSED = ErrorCode("ERROR_ORIGIN_REFUSED", 403, "The origin is not allowed.")
+TOKEN_MISSING = ErrorCode("ERROR_TOKEN_MISSING", 401, "The access token is missing.")
+TOKEN_INVALID = ErrorCode("ERROR_TOKEN_INVALID", 401, "The access token is invalid.")
+TOKEN_EXPIRED = ErrorCode("ERROR_TOKEN_EXPIRED", 401, "The access token has expired.")
+WRONG_CREDENTIALS = ErrorCode("ERROR_WRONG_CREDENTIALS", 401, "The name or the password is wrong.")
+NOT_OWNER = ErrorCode("ERROR_NOT_OWNER", 403, "The record belongs to somebody else.")
+USER_NAME_TAKEN = ErrorCode("ERROR_USER_NAME_TAKEN", 400, "The username or the email is taken.")
+BAD_USER = ErrorCode("ERROR_USER", 400)
+NO_AUTHENTICATION = ErrorCode("ERROR_NO_AUTHENTICATION", 400, "The endpoint authenticates nobody.")
+BAD_OPTIONS = ErrorCode("ERROR_OPTIONS", 400)
 NO_RECORD = ErrorCode("ERROR_RECORD_DOES_NOT_EXIST", 400, "There is no such record.")
-BAD_CONTENT_TYPE = ErrorCode("ERROR_CONTENT_TYPE", 400, "The content type must be application/json or text/plain.")
+BAD_CONTENT_TYPE = ErrorCode(
+    "ERROR_CONTENT_TYPE",
+    400,
+    "The content type must be application/json or text/plain, or multipart/form-data to store files.",
+)
 BAD_BODY = ErrorCode("ERROR_BODY", 400)
 BAD_STRATEGY = ErrorCode("ERROR_STRATEGY", 400)
+EXPRESSION_FAILED = ErrorCode("ERROR_EXPRESSION", 400)
+FILE_TOO_LARGE = ErrorCode("ERROR_FILE_TOO_LARGE", 413)
+NO_FILE = ErrorCode("ERROR_FILE_DOES_NOT_EXIST", 404, "There is no such file.")
+BAD_RANGE = ErrorCode("ERROR_RANGE", 416, "The file has no such range.")
 ANSWER_TOO_LARGE = ErrorCode("ERROR_ANSWER_TOO_LARGE", 413, "The answer is too large: use limit and offset.")
 
 TOO_MANY_CONNECTIONS = ErrorCode("ERROR_TOO_MANY_CONNECTIONS", 429, "Too many connections. Come back later.")
 TOO_MANY_ATTEMPTS = ErrorCode("ERROR_TOO_MANY_ATTEMPTS", 429, "Too many attempts. Come back later.")
 TOO_MANY_MESSAGES = ErrorCode("ERROR_TOO_MANY_MESSAGES", 429, "Too many messages. Send fewer.")
+TOO_MANY_UPLOADS = ErrorCode("ERROR_TOO_MANY_UPLOADS", 429, "Too many uploads at once. Come back later.")
 BODY_TOO_SLOW = ErrorCode("ERROR_BODY_TOO_SLOW", 408, "The request body did not arrive in time.")
 
 NO_SUCH_THING = ErrorCode("ERROR_NOT_FOUND", 404, "Not found.")

@@ -8,9 +8,9 @@ JSON, Python literals and headers; anything that looks like a JSON Web Token; pa
 
 import json
 import logging
+import random
 import re
 import sys
-import uuid
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -23,7 +23,18 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that the running task serves; empty outside of one."""
 
 SECRETS = frozenset(
-    {"jwt_token", "token", "access_token", "accesstoken", "refresh_token", "key", "masterkey", "master_key", "pid"}
+    {
+        "jwt_token",
+        "token",
+        "access_token",
+        "accesstoken",
+        "refresh_token",
+        "client_secret",
+        "key",
+        "masterkey",
+        "master_key",
+        "pid",
+    }
     | {"x-master-key", "authorization", "cookie", "set-cookie", "sec-websocket-key"}
     | {"password", "old_password", "new_password", "client_secret", "secret_key", "secret_key_fallbacks"}
     | {"workspace_invitation_token", "user_session"}
@@ -42,7 +53,10 @@ _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", 
 
 # These libraries add a handler of their own, past our formatter, to a logger that has no level yet; and at INFO they
 # log every packet; peewee logs every parameter.
-CHATTY = ("engineio.server", "engineio.client", "socketio.server", "socketio.client", "socketio", "peewee")
+CHATTY = (
+    "engineio.server", "engineio.client", "socketio.server", "socketio.client", "socketio", "peewee",
+    "boto3", "botocore", "s3transfer", "urllib3",
+)  # fmt: skip
 
 
 def redact(text: str) -> str:
@@ -81,7 +95,7 @@ def request_id(offered: str | None) -> str:
     """The id under which a request is logged: the one that a router gave it when it is sane, else a new one."""
     if offered and SANE_ID.fullmatch(offered) and redact(offered) == offered:
         return offered
-    return uuid.uuid4().hex
+    return f"{random.getrandbits(128):032x}"  # no secret: asking the kernel for it would give up the interpreter's lock
 
 
 class RequestId(logging.Filter):

@@ -33,11 +33,15 @@ class Limit(StrEnum):
     FRAME_SIZE = "frame_size"
     BODY_SIZE = "body_size"
     BODY_TIME = "body_time"
+    UPLOADS = "uploads"
     JSON_DEPTH = "json_depth"
     HEADERS = "headers"
     HEADER_TIME = "header_time"
     CONNECT_TIME = "connect_time"
     SEND_BUFFER = "send_buffer"
+    SANDBOX_TIME = "sandbox_time"
+    SANDBOX_MEMORY = "sandbox_memory"
+    SANDBOX_QUEUE = "sandbox_queue"
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 SQLITE = "sqlite:///"
 MIN_KEY = 32  # bytes
 ORIGIN = re.compile(r"https?://[^/?#@\s,]+/?", re.IGNORECASE)
+STORAGE = re.compile(r"file:///[^?#]+|s3://[^/?#@\s]+(/[^?#]*)?(\?[^#]*)?")
 
 
 class SettingsError(Exception):
@@ -39,6 +40,11 @@ class Settings(BaseModel):
     database_url: str = setting(
         "sqlite:///roomcast.sqlite3", "sqlite:///FILE or postgres://USER:PASSWORD@HOST:PORT/NAME", secret=True
     )
+    file_storage: str = setting(
+        "",
+        "file:///DIRECTORY or s3://BUCKET/PREFIX?endpoint=URL&region=NAME, for this database alone; empty: with SQLite"
+        " a directory beside the file, otherwise no files",
+    )
     redis_url: str = setting("", "redis:// or rediss://; needed as soon as more than one process serves", secret=True)
     secret_key: str = setting(
         "", "key that signs tokens, 32 bytes or more; with SQLite made and kept beside the file", secret=True
@@ -58,6 +64,9 @@ class Settings(BaseModel):
     database_writers: int = setting(8, "threads that write to PostgreSQL (SQLite has one)", unit="threads", ge=1, le=64)
     database_readers: int = setting(4, "threads that read", unit="threads", ge=1, le=64)
     database_retries: int = setting(8, "runs of an action that met busy, deadlock or serialisation failure", ge=1)
+    sandbox_workers: int = setting(
+        2, "expressions of users evaluated at once, each in a process of its own", unit="processes", ge=1, le=64
+    )
     poll_interval: float = setting(1.0, "silence after which the log is looked at without a bell", unit="s", gt=0)
 
     retention_age: int = setting(7 * 86400, "age at which events leave the log", unit="s", ge=1)
@@ -99,6 +108,9 @@ class Settings(BaseModel):
     max_headers: int = setting(128, "headers of one request", ge=16)
     header_timeout: float = setting(10.0, "time in which a client must finish the head of a request", unit="s", gt=0)
     body_timeout: float = setting(60.0, "time in which the body of a request must arrive", unit="s", gt=0)
+    max_file_size: int = setting(100 << 20, "largest file of an upload", unit="B", ge=1024)
+    max_files: int = setting(10, "files of one upload", ge=1)
+    max_uploads: int = setting(32, "uploads at once in one process; 0: any number", ge=0)
     max_pages: int = setting(200, "pages, endpoints or rooms that one socket or stream may subscribe", ge=1)
     max_connections_per_user: int = setting(
         1000, "sockets and streams of one user in one process; 0: any number", unit="connections", ge=0
@@ -137,6 +149,14 @@ class Settings(BaseModel):
             url = "postgres://" + url.removeprefix("postgresql://")
         if not url.startswith((SQLITE, "postgres://")):
             raise ValueError("must begin with sqlite:/// or postgres://")
+        return url
+
+    @field_validator("file_storage")
+    @classmethod
+    def known_storage(cls, url: str) -> str:
+        """What is neither would only be found out by the first upload."""
+        if url and not STORAGE.fullmatch(url):
+            raise ValueError("must be file:///DIRECTORY or s3://BUCKET/PREFIX?endpoint=URL&region=NAME")
         return url
 
     @field_validator("secret_key", "secret_key_fallbacks")
@@ -178,6 +198,15 @@ class Settings(BaseModel):
     def sqlite_path(self) -> Path | None:
         """The file of the SQLite database; None for PostgreSQL."""
         return Path(self.database_url.removeprefix(SQLITE)) if self.database_url.startswith(SQLITE) else None
+
+    @property
+    def storage_url(self) -> str:
+        """Where files are kept; empty where none are. A PostgreSQL server is no place beside which every process has
+        the same directory."""
+        if self.file_storage or self.sqlite_path is None:
+            return self.file_storage
+        path = self.sqlite_path.absolute()
+        return path.with_name(path.name + ".files").as_uri()
 
     @property
     def several_processes(self) -> bool:

@@ -91,7 +91,7 @@ def create_user(
 def create_initial_workspace(tx: Transaction, actor: Actor) -> dict[str, Any]:
     """The first workspace of a user with sample content; the one that is there when there is one already."""
     tx.lock_users(actor.id)
-    if existing := workspaces.workspaces_of(actor):
+    if existing := workspaces.workspaces_of(tx, actor):
         return workspaces.show_workspace(actor, next(iter(existing)))
     made = workspaces.create_workspace(tx, actor, name=f"{actor.name}'s workspace")
     databases.create_sample(tx, actor, made["id"], name=f"{actor.name}'s company")
@@ -136,7 +136,7 @@ def update_account(tx: Transaction, actor: Actor, *, changes: dict[str, Any]) ->
     if changes:
         User.update(**changes).where(User.id == actor.id).execute()
     user = User.get_by_id(actor.id)
-    audience = [rooms.workspace(number) for number in workspaces.workspaces_of(actor)] or [rooms.user(actor.id)]
+    audience = [rooms.workspace(number) for number in workspaces.workspaces_of(tx, actor)] or [rooms.user(actor.id)]
     tx.record(UserUpdated(person(user)), *audience, origin=actor.origin)
     keys = ("first_name", "language", "email_notification_frequency", "completed_onboarding", "completed_guided_tours")
     return {key: getattr(user, key) for key in keys}

@@ -10,11 +10,24 @@ from typing import Any, NoReturn, TypeVar
 from server.auth.actors import Actor
 from server.auth.permissions import enter_workspace, membership
 from server.errors import INVALID_BODY, NO_SUCH_THING, Refused
-from server.store.models import Collection, Column, Item, Membership, Webhook, Workflow, Workspace
+from server.store.models import (
+    Collection,
+    Column,
+    Comment,
+    Field,
+    FieldType,
+    Item,
+    Membership,
+    Value,
+    Webhook,
+    Workflow,
+    Workspace,
+)
 from server.store.transaction import Transaction
 
-Thing = TypeVar("Thing", Collection, Workflow, Column, Item, Webhook)
+Thing = TypeVar("Thing", Collection, Workflow, Column, Item, Comment, FieldType, Field, Value, Webhook)
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 NUMBER = re.compile(r"[0-9]{1,10}")
 MAX_INTEGER = 2**31 - 1
 
@@ -25,7 +38,8 @@ def refuse_field(name: str, text: str) -> NoReturn:
 
 
 def unknown(model: type[Any]) -> Refused:
-    return Refused(NO_SUCH_THING, f"The {model.__name__.lower()} does not exist.")
+    name = CAPITAL.sub(" ", model.__name__).lower()
+    return Refused(NO_SUCH_THING, f"The {name} does not exist.")
 
 
 def find_thing(model: type[Thing], thing_id: str) -> Thing:

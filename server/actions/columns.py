@@ -9,11 +9,12 @@ from typing import Any
 
 from server.actions.boards import enter, look_at, own_workspaces
 from server.actions.item_shapes import Shown, show_columns
+from server.actions.item_values import remove_values
 from server.auth.actors import Actor
 from server.encoding import now
 from server.events import rooms
 from server.events.items import ColumnPatched, ItemRemoved
-from server.store.models import Column, Item, Workflow
+from server.store.models import Column, Comment, Item, Workflow
 from server.store.transaction import Transaction
 
 INBOX, WORK, REVIEW, ARCHIVE = "inbox", "work", "review", "archive"
@@ -105,11 +106,16 @@ def delete_column(tx: Transaction, actor: Actor, *, column_id: str) -> None:
 
 
 def remove_columns(tx: Transaction, actor: Actor, columns: Iterable[Column]) -> None:
-    """Removes the items of columns, column by column and oldest first, then the columns."""
+    """Removes the items of columns with their values, column by column and oldest first, then the columns, with
+    whatever was said about an item that was ever left in them."""
     for column in columns:
         inside = (Item.column_id == column.id) & (Item.deleted == False)  # noqa: E712, for the index
         removed = [each.id for each in Item.select(Item.id).where(inside).order_by(Item.created_at, Item.id)]
         for item_id in removed:
             tx.record(ItemRemoved(item_id), rooms.items(column.workspace_id), origin=actor.origin)
+        remove_values(column.id)
         Item.update(deleted=True, updated_at=now()).where(inside).execute()
+        left = Item.column_id == column.id
+        Comment.delete().where(Comment.item_id.in_(Item.select(Item.id).where(left))).execute()
+        Item.update(comment_count=0).where(left).execute()
         column.delete_instance()

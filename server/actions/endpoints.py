@@ -5,9 +5,9 @@ from typing import Any
 
 from peewee import IntegrityError
 
-from server.actions.projects import DELETED, enter_project, visible_project
+from server.actions.projects import DELETED, close_endpoints, enter_project, remove_records, visible_project
 from server.auth.actors import Actor
-from server.errors import ENDPOINT_NAME_TAKEN, NO_ENDPOINT, NOT_SUPPORTED, Refused
+from server.errors import BAD_OPTIONS, ENDPOINT_NAME_TAKEN, NO_ENDPOINT, Refused
 from server.events.control import EndpointClosed
 from server.store.models import Endpoint, StoredRecord
 from server.store.transaction import Transaction
@@ -15,6 +15,7 @@ from server.store.transaction import Transaction
 ENDPOINT_NAME = re.compile(r"(?!.*--)[a-z0-9][a-z0-9/-]{3,252}[a-z0-9]")
 ACCESS = ("read", "update", "delete")
 OPTIONS_CHANGED = "The options of the endpoint changed."
+USERS_DELETED = "The users of the project were deleted."
 
 
 def show(endpoint: Endpoint) -> dict[str, Any]:
@@ -83,9 +84,12 @@ def create_endpoint(
 
 
 def update_endpoint(tx: Transaction, actor: Actor, *, endpoint_id: int, changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes an endpoint; admins only. Its sockets are closed when more than the description changed."""
+    """Changes an endpoint; admins only. Its sockets are closed when more than the description changed. Raises Refused
+    where records would become users, or users records."""
     endpoint = enter_endpoint(tx, actor, endpoint_id)
     before = options(endpoint)
+    if changes.get("authentication", endpoint.authentication) != endpoint.authentication and has_records(endpoint):
+        raise Refused(BAD_OPTIONS, "The flag authentication can be changed only while there are no records.")
     for name, value in changes.items():
         setattr(endpoint, name, value)
     keep(endpoint)
@@ -100,11 +104,13 @@ def options(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def keep(endpoint: Endpoint) -> None:
-    """Stores an endpoint; raises Refused for options that are not served, or a name that is taken.
+    """Stores an endpoint, secure where it authenticates; raises Refused for flags that would mean nothing, or a name
+    that is taken.
 
     The lock of the workspace does not keep out an endpoint of another one, so the unique index is asked."""
-    if endpoint.secure or endpoint.authentication or any(endpoint.access.values()):
-        raise Refused(NOT_SUPPORTED, "Secure endpoints, authentication and access flags are not supported.")
+    endpoint.secure = endpoint.secure or endpoint.authentication
+    if any(endpoint.access.values()) and (endpoint.authentication or not endpoint.secure):
+        raise Refused(BAD_OPTIONS, "Data-access flags need a secure endpoint that is no authentication endpoint.")
     try:
         endpoint.save()
     except IntegrityError:
@@ -112,8 +118,16 @@ def keep(endpoint: Endpoint) -> None:
 
 
 def delete_endpoint(tx: Transaction, actor: Actor, *, endpoint_id: int) -> None:
-    """Deletes an endpoint and its records; admins only."""
+    """Deletes an endpoint and its records; admins only. Where those were users, the sockets on all endpoints of the
+    project are closed, since some of them may be theirs."""
     endpoint = enter_endpoint(tx, actor, endpoint_id)
-    StoredRecord.delete().where(StoredRecord.endpoint_id == endpoint_id).execute()
+    remove_records(tx, [endpoint_id])
     endpoint.delete_instance()
     tx.record(EndpointClosed(endpoint_id, DELETED))
+    if endpoint.authentication:
+        close_endpoints(tx, endpoint.project_id, USERS_DELETED)
+
+
+def has_records(endpoint: Endpoint) -> bool:
+    found: bool = StoredRecord.select().where(StoredRecord.endpoint_id == endpoint.id).exists()
+    return found

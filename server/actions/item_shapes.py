@@ -6,7 +6,9 @@ from typing import Any
 
 from peewee import fn
 
-from server.store.models import Collection, Column, Item, Workflow, Workspace
+from server.store.item_values import read_values
+from server.store.models import Collection, Column, Comment, Item, Workflow, Workspace
+from server.store.transaction import Transaction
 
 Shown = dict[str, Any]
 
@@ -21,8 +23,13 @@ def iso_stamp(moment: datetime) -> str:
     return moment.isoformat("T", "milliseconds") + "Z"
 
 
-def show_item(item: Item) -> Shown:
-    """An item with its values and counts."""
+def show_items(tx: Transaction, items: Sequence[Item]) -> list[Shown]:
+    """Items with their values and counts, in the given order, with one query for all values."""
+    values = read_values(tx, [item.id for item in items])
+    return [show_item(item, values[item.id]) for item in items]
+
+
+def show_item(item: Item, values: list[Shown]) -> Shown:
     return {
         "id": item.id,
         "created_at": stamp(item.created_at),
@@ -37,10 +44,22 @@ def show_item(item: Item) -> Shown:
         "original_file_id": item.original_file_id,
         "locked_by_user_id": item.locked_by_user_id,
         "deleted": item.deleted,
-        "values": [],
+        "values": values,
         "page_count": item.page_count,
-        "comment_count": 0,
+        "comment_count": item.comment_count,
         "status_messages": item.status_messages,
+    }
+
+
+def show_comment(comment: Comment) -> Shown:
+    """A comment; `user_id` is its author, who may be gone. It is never changed, and has both times as all things do."""
+    return {
+        "id": comment.id,
+        "created_at": stamp(comment.created_at),
+        "updated_at": stamp(comment.created_at),
+        "text": comment.text,
+        "item_id": comment.item_id,
+        "user_id": comment.user_id,
     }
 
 

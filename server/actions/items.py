@@ -1,23 +1,31 @@
 """Items on a board: made, changed, moved, deleted (contract items.md, "What triggers what").
 
 Invariants: every change of an item is told with the whole item, then with each column whose count it changed; a locked
-item is changed by the holder of its lock only; a deleted item is kept, can be read and no longer changed.
+item is changed by the holder of its lock only; a deleted item is kept, can be read and no longer changed; a finalized
+one neither.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from server.actions.boards import enter, find_thing, look_at, own_workspaces, refuse_field, unknown
 from server.actions.columns import INBOX, tell_columns, tell_counts
-from server.actions.item_shapes import Shown, show_item
+from server.actions.item_events import tell_item
+from server.actions.item_fields import usable_fields
+from server.actions.item_shapes import Shown, show_items
+from server.actions.item_values import Given, write_values
+from server.actions.value_checks import NOTHING_KNOWN, Answers
 from server.auth.actors import Actor
 from server.auth.permissions import ADMIN, membership
 from server.encoding import now
 from server.errors import CONFLICT, Refused
 from server.events import rooms
-from server.events.items import ItemRemoved, ItemUpdated
-from server.store.models import Collection, Column, Item, Membership, Workflow
+from server.events.items import ItemRemoved
+from server.store.item_values import read_values
+from server.store.models import Collection, Column, Item, Membership, Value, Workflow
 from server.store.transaction import Transaction
 
+FINALIZED = "finalized"
 PEOPLE = ("user_id", "locked_by_user_id")
 
 
@@ -44,18 +52,30 @@ def list_items(
     if state is not None:
         where &= Item.state == state
     query = Item.select().where(where).order_by(Item.created_at, Item.id).limit(limit).offset(offset)
-    return [show_item(item) for item in query]
+    return show_items(tx, list(query))
 
 
 def get_item(tx: Transaction, actor: Actor, *, item_id: str) -> Shown:
     """One item, a deleted one too."""
-    return show_item(look_at(actor, Item, item_id)[0])
+    return show_items(tx, [look_at(actor, Item, item_id)[0]])[0]
 
 
-def create_item(tx: Transaction, actor: Actor, *, collection_id: str | None, column_id: str | None, name: str) -> Shown:
-    """Puts a new item into a column, or into the inbox of a collection's first workflow; its state is `uploaded`."""
+def create_item(
+    tx: Transaction,
+    actor: Actor,
+    *,
+    collection_id: str | None,
+    column_id: str | None,
+    name: str,
+    values: Sequence[Given] = (),
+    answers: Answers = NOTHING_KNOWN,
+) -> Shown:
+    """Puts a new item into a column, or into the inbox of a collection's first workflow; its state is `uploaded`.
+    Raises Refused, or Unanswered for its values."""
     column, collection = enter_column(tx, actor, collection_id, column_id)
     item = Item.create(workspace_id=column.workspace_id, collection_id=collection, column_id=column.id, name=name)
+    if values:
+        write_values(item, usable_fields(workflow_of(column.id)), values, answers)
     shown = tell_item(tx, actor, item)
     tell_columns(tx, actor, [column])
     return shown
@@ -92,37 +112,74 @@ def first_column(collection: Collection) -> Column:
     return found
 
 
-def tell_item(tx: Transaction, actor: Actor, item: Item) -> Shown:
-    shown = show_item(item)
-    tx.record(ItemUpdated(shown), rooms.items(item.workspace_id), origin=actor.origin)
-    return shown
+def workflow_of(column_id: str) -> Workflow:
+    """The workflow of a column."""
+    workflow: Workflow = Workflow.get_by_id(Column.get_by_id(column_id).workflow_id)
+    return workflow
 
 
 def enter_item(tx: Transaction, actor: Actor, item_id: str) -> Item:
-    """Locks the workspace of an item for a change; raises Refused for a deleted one."""
+    """Locks the workspace of an item; raises Refused for a deleted one."""
     item, _ = enter(tx, actor, Item, item_id)
     if item.deleted:
         raise unknown(Item)
     return item
 
 
+def enter_open_item(tx: Transaction, actor: Actor, item_id: str) -> Item:
+    """The same for a change of the item itself; raises Refused for a finalized one."""
+    item = enter_item(tx, actor, item_id)
+    if item.state == FINALIZED:
+        raise Refused(CONFLICT, "The item is finalized.")
+    return item
+
+
 def update_item(tx: Transaction, actor: Actor, *, item_id: str, changes: dict[str, Any]) -> Shown:
     """Changes an item; another `column_id` moves it. What changes nothing has no event. Raises Refused."""
-    item = enter_item(tx, actor, item_id)
+    item = enter_open_item(tx, actor, item_id)
     require_lock(actor, item, unlocking=changes == {"locked_by_user_id": None})
     require_people(item, changes)
+    if changes.get("state") == FINALIZED:
+        refuse_field("state", "An item is finalized with POST /items/{id}/finalize.")
     wanted = changes | find_move(actor, item, changes.get("column_id"))
     source = item.column_id
     changed = {name: value for name, value in wanted.items() if getattr(item, name) != value}
     if not changed:
-        return show_item(item)
-    for name, value in (changed | {"updated_at": now()}).items():
-        setattr(item, name, value)
-    item.save(only=[*changed, "updated_at"])
+        return show_items(tx, [item])[0]
+    change(item, changed)
     shown = tell_item(tx, actor, item)
     if item.column_id != source:
         tell_counts(tx, actor, source, item.column_id)
     return shown
+
+
+def change(item: Item, changes: dict[str, Any]) -> None:
+    """Stores changes of an item, and when they were made."""
+    for name, value in (changes | {"updated_at": now()}).items():
+        setattr(item, name, value)
+    item.save(only=[*changes, "updated_at"])
+
+
+def put_values(
+    tx: Transaction, actor: Actor, *, item_id: str, values: Sequence[Given], answers: Answers
+) -> list[Shown]:
+    """Merges values into those of an item and returns them all. What changes nothing has no event. Raises Refused, or
+    Unanswered."""
+    item = enter_open_item(tx, actor, item_id)
+    require_lock(actor, item)
+    if not write_values(item, usable_fields(workflow_of(item.column_id)), values, answers):
+        return read_values(tx, [item.id])[item.id]
+    change(item, {})
+    shown: list[Shown] = tell_item(tx, actor, item)["values"]
+    return shown
+
+
+def update_value(tx: Transaction, actor: Actor, *, value_id: str, changes: Given, answers: Answers) -> Shown:
+    """Changes one value; the same in all else."""
+    value, _ = enter(tx, actor, Value, value_id)
+    place = {"field_id": value.field_id, "column_index": value.column_index}
+    shown = put_values(tx, actor, item_id=value.item_id, values=[place | changes], answers=answers)
+    return next(each for each in shown if each["id"] == value.id)
 
 
 def require_lock(actor: Actor, item: Item, *, unlocking: bool = False) -> None:
@@ -154,9 +211,8 @@ def find_move(actor: Actor, item: Item, column_id: str | None) -> dict[str, str]
 
 def delete_item(tx: Transaction, actor: Actor, *, item_id: str) -> None:
     """Takes an item off its board; the item is kept with `deleted` set."""
-    item = enter_item(tx, actor, item_id)
+    item = enter_open_item(tx, actor, item_id)
     require_lock(actor, item)
-    item.deleted, item.updated_at = True, now()
-    item.save(only=["deleted", "updated_at"])
+    change(item, {"deleted": True})
     tx.record(ItemRemoved(item.id), rooms.items(item.workspace_id), origin=actor.origin)
     tell_counts(tx, actor, item.column_id)

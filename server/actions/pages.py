@@ -22,7 +22,7 @@ PAGES = {"table": ("table_id",), "row": ("table_id", "row_id")}
 def core_rooms(tx: Transaction, actor: Actor) -> dict[str, int]:
     """The rooms of the actor and of all the actor's workspaces: name -> where the entitlement began."""
     return {rooms.user(actor.id): 0} | {
-        rooms.workspace(number): began for number, began in workspaces_of(actor).items()
+        rooms.workspace(number): began for number, began in workspaces_of(tx, actor).items()
     }
 
 

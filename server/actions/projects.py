@@ -6,11 +6,21 @@ sockets on it; they come back and are checked anew."""
 import secrets
 from typing import Any
 
+from server.actions.files import release_files
 from server.auth.actors import Actor
 from server.auth.permissions import enter_workspace, membership, require_admin
 from server.errors import NO_PROJECT, NO_WORKSPACE, Refused
 from server.events.control import EndpointClosed
-from server.store.models import Endpoint, Membership, Project, StoredRecord, Workspace
+from server.store.models import (
+    Endpoint,
+    Membership,
+    Project,
+    RecordLogin,
+    RecordSession,
+    RecordUser,
+    StoredRecord,
+    Workspace,
+)
 from server.store.transaction import Transaction
 
 KEY_BYTES, MASTER_KEY_BYTES = 16, 32  # 32 and 64 hexadecimal digits
@@ -119,10 +129,19 @@ def delete_project(tx: Transaction, actor: Actor, *, project_id: int) -> None:
     """Deletes a project, its endpoints and their records; admins only."""
     project = enter_project(tx, actor, project_id)
     close_endpoints(tx, project_id, DELETED)
-    ids = Endpoint.select(Endpoint.id).where(Endpoint.project_id == project_id)
-    StoredRecord.delete().where(StoredRecord.endpoint_id.in_(ids)).execute()
+    remove_records(tx, [each.id for each in Endpoint.select(Endpoint.id).where(Endpoint.project_id == project_id)])
     Endpoint.delete().where(Endpoint.project_id == project_id).execute()
     project.delete_instance()
+
+
+def remove_records(tx: Transaction, endpoint_ids: list[int]) -> None:
+    """Removes the records of endpoints that end, with them their files and users; who is one is logged out by it."""
+    users = RecordUser.select(RecordUser.record_id).where(RecordUser.endpoint_id.in_(endpoint_ids))
+    RecordSession.delete().where(RecordSession.user_id.in_(users)).execute()
+    with_file = StoredRecord.endpoint_id.in_(endpoint_ids), StoredRecord.file_id.is_null(False)
+    release_files(tx, StoredRecord.select(StoredRecord.file_id).where(*with_file))
+    for model in (RecordLogin, RecordUser, StoredRecord):
+        model.delete().where(model.endpoint_id.in_(endpoint_ids)).execute()
 
 
 def close_endpoints(tx: Transaction, project_id: int, reason: str) -> None:

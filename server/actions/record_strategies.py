@@ -9,6 +9,7 @@ from typing import Any
 from server.errors import BAD_STRATEGY, Refused
 
 JsonObject = Mapping[str, Any]
+FILE_KEYS = ("fileName", "mimeType", "size")  # of the data of a record of a file
 
 
 def force(stored: Any, given: Any) -> Any:
@@ -48,6 +49,13 @@ def json_type(value: Any) -> str:
         return "boolean"
     names = {int: "number", float: "number", str: "string", list: "array", dict: "object"}
     return names[type(value)]
+
+
+def with_file(data: Any, stored: JsonObject) -> dict[str, Any]:
+    """New data of a record of a file: what describes the file stays. Raises Refused unless they are an object."""
+    if not isinstance(data, dict):
+        raise Refused(BAD_STRATEGY, "The data of a record of a file must be an object.")
+    return {name: stored[name] for name in FILE_KEYS} | {"metadata": {}} | data | {n: stored[n] for n in FILE_KEYS}
 
 
 STRATEGIES: dict[str, Callable[[Any, Any], Any]] = {"force": force, "merge": merge, "replace": replace}

@@ -1,7 +1,9 @@
 """Records: what visitors of an endpoint store and read (contract records.md).
 
 Data are JSON text from the request to the store and back: checked once where they arrive, decoded only to be merged.
-In place of an actor there is a visitor, whose right is checked in the transaction that acts."""
+In place of an actor there is a visitor, whose right is checked in the transaction that acts: `visit` and `enter` are
+the one door. On a secure endpoint a visitor is a user and a record has an owner; one without, made before the endpoint
+was secure or with the master key, is everybody's with a data-access flag and nobody's without."""
 
 import json
 import re
@@ -12,15 +14,17 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from server.actions.endpoints import ENDPOINT_NAME
-from server.actions.record_strategies import force, strategy_named
-from server.auth.visitors import Visitor, check_visitor
+from server.actions.files import release_files
+from server.actions.record_strategies import force, strategy_named, with_file
+from server.actions.record_users import change_password, change_user, forget_user, make_user
+from server.auth.tokens import Claims
+from server.auth.visitors import Visitor, check_visitor, find_user
 from server.encoding import encode, now
-from server.errors import ANSWER_TOO_LARGE, ENDPOINT_INVALID, NO_RECORD, Refused
+from server.errors import ANSWER_TOO_LARGE, ENDPOINT_INVALID, NO_RECORD, NOT_OWNER, Refused
 from server.events import rooms
 from server.events.records import RecordChanged
-from server.store import record_pages
-from server.store.history import History, read_history
-from server.store.models import Endpoint, Project, StoredRecord, Workspace
+from server.store import record_pages, record_places
+from server.store.models import Endpoint, Project, StoredRecord
 from server.store.transaction import Transaction
 
 UNIQUE_ID = re.compile(r"[0-9a-f]{32}")
@@ -29,34 +33,52 @@ Envelope = dict[str, Any]
 
 
 class Place(NamedTuple):
-    """An endpoint with its project."""
+    """An endpoint with its project, and the user who is there; None where everybody may everything: on an endpoint that
+    is not secure, and with the master key."""
 
     endpoint: Endpoint
     project: Project
+    user: Claims | None = None
+
+    @property
+    def owner_id(self) -> int | None:
+        """Who owns a record that is made here."""
+        return self.user.user_id if self.user is not None else None
+
+    @property
+    def sees(self) -> int | None:
+        """Whose records alone are seen; None: everybody's."""
+        return None if self.endpoint.access.get("read") else self.owner_id
+
+    def require(self, flag: Literal["update", "delete"], record: StoredRecord) -> None:
+        """Raises Refused unless the record is the user's own, or the flag lets others do so too."""
+        if self.user is not None and record.owner_id != self.owner_id and not self.endpoint.access.get(flag):
+            raise Refused(NOT_OWNER)
 
 
 def find_place(name: str) -> Place:
     """The endpoint of a name; raises Refused."""
-    there = (Project.id == Endpoint.project_id, Workspace.id == Project.workspace_id)
-    query = Endpoint.select(Endpoint, Project).join(Project, on=there[0], attr="project").join(Workspace, on=there[1])
     # a name that none can have is not asked for: PostgreSQL fails on some characters
-    found = query.where(Endpoint.name == name, ~Workspace.trashed).first() if ENDPOINT_NAME.fullmatch(name) else None
+    found = record_places.find_place(name) if ENDPOINT_NAME.fullmatch(name) else None
     if found is None:
         raise Refused(ENDPOINT_INVALID)
-    return Place(found, found.project)
+    return Place(*found)
 
 
-def visit(visitor: Visitor, name: str) -> Place:
-    """An endpoint for a visitor who may read it; raises Refused."""
+def visit(visitor: Visitor, name: str, *, newcomer: bool = False) -> Place:
+    """An endpoint for a visitor who may read it; raises Refused. A newcomer needs no token to become a user."""
     place = find_place(name)
     check_visitor(visitor, place.project)
-    return place
+    open_to_all = not place.endpoint.secure or (newcomer and place.endpoint.authentication)
+    if open_to_all or visitor.master_key is not None:
+        return place
+    return place._replace(user=find_user(visitor, place.project))
 
 
-def enter(tx: Transaction, visitor: Visitor, name: str) -> Endpoint:
-    """Locks the workspace of an endpoint for a visitor who may change its records."""
+def enter(tx: Transaction, visitor: Visitor, name: str, *, newcomer: bool = False) -> Place:
+    """Locks the workspace of an endpoint for a visitor who may change records there."""
     tx.lock_workspaces(find_place(name).project.workspace_id)
-    return visit(visitor, name).endpoint
+    return visit(visitor, name, newcomer=newcomer)
 
 
 def find_origins(tx: Transaction, name: str) -> list[str]:
@@ -67,19 +89,6 @@ def find_origins(tx: Transaction, name: str) -> list[str]:
     except Refused:
         return []
     return origins
-
-
-def open_endpoint(tx: Transaction, visitor: Visitor, *, name: str) -> str:
-    """The room that a visitor of an endpoint may join."""
-    return rooms.endpoint(visit(visitor, name).endpoint.id)
-
-
-def open_endpoint_since(
-    tx: Transaction, visitor: Visitor, *, name: str, cursor: int, chunk: int, most: int | None
-) -> tuple[str, History | None]:
-    """The same with what was told there above the cursor; no history where the past is gone."""
-    room = open_endpoint(tx, visitor, name=name)
-    return room, read_history(tx.db, {room: cursor}, cursor, chunk=chunk, most=most)
 
 
 def show(record: StoredRecord) -> Envelope:
@@ -97,67 +106,128 @@ def current_time() -> str:
     return now().isoformat(timespec="milliseconds") + "Z"
 
 
-def list_records(tx: Transaction, visitor: Visitor, *, name: str, limit: int, offset: int, data_only: bool) -> bytes:
-    """A page of the records of an endpoint, oldest first, as a JSON array; raises Refused when it is too large."""
-    endpoint = visit(visitor, name).endpoint
-    if record_pages.page_size(tx.db, endpoint.id, limit, offset) > MAX_PAGE:
+def list_records(
+    tx: Transaction, visitor: Visitor, *, name: str, limit: int, offset: int, data_only: bool, most: int = MAX_PAGE
+) -> bytes:
+    """A page of the records of an endpoint, oldest first, as a JSON array; raises Refused when their data have more
+    than `most` characters. A user gets from an authentication endpoint the own record."""
+    place = visit(visitor, name)
+    if place.endpoint.authentication and place.user is not None:
+        own = show(known_user(place.endpoint, place.user.user_id))
+        return encode(own["data"] if data_only else own)
+    page = record_pages.Page(place.endpoint.id, place.sees, limit, offset)
+    if record_pages.page_size(tx.db, page) > most:
         raise Refused(ANSWER_TOO_LARGE)
-    return record_pages.page_of(tx.db, endpoint.id, limit, offset, data_only=data_only)
+    return record_pages.page_of(tx.db, page, data_only=data_only)
 
 
 def find_records(tx: Transaction, visitor: Visitor, *, name: str, unique_ids: Sequence[str]) -> list[Envelope]:
-    """Some records of an endpoint, oldest first; raises Refused when any of them is not there."""
-    endpoint = visit(visitor, name).endpoint
+    """Some records of an endpoint, oldest first; raises Refused when any of them is not there, or not seen."""
+    place = visit(visitor, name)
     if not all(UNIQUE_ID.fullmatch(unique_id) for unique_id in unique_ids):
         raise Refused(NO_RECORD)
     wanted = set(unique_ids)
-    query = StoredRecord.select().where(StoredRecord.endpoint_id == endpoint.id, StoredRecord.unique_id.in_(wanted))
+    query = StoredRecord.select().where(
+        StoredRecord.endpoint_id == place.endpoint.id, StoredRecord.unique_id.in_(wanted)
+    )
+    if place.sees is not None:
+        query = query.where(StoredRecord.owner_id == place.sees)
     found = [show(record) for record in query.order_by(StoredRecord.id)]
     if len(found) != len(wanted):
         raise Refused(NO_RECORD)
     return found
 
 
-def known_record(endpoint: Endpoint, unique_id: str) -> StoredRecord:
-    """A record of an endpoint; raises Refused."""
+def known_record(place: Place, unique_id: str | None) -> StoredRecord:
+    """A record of an endpoint, which a user of an authentication endpoint need not name; raises Refused."""
+    if unique_id is None:
+        if place.endpoint.authentication and place.user is not None:
+            return known_user(place.endpoint, place.user.user_id)
+        raise Refused(NO_RECORD, "The parameter uniqueId is missing.")
     fits = UNIQUE_ID.fullmatch(unique_id)
-    record = StoredRecord.find(unique_id=unique_id, endpoint_id=endpoint.id) if fits else None
+    record = StoredRecord.find(unique_id=unique_id, endpoint_id=place.endpoint.id) if fits else None
     if record is None:
         raise Refused(NO_RECORD)
     return record
 
 
+def known_user(endpoint: Endpoint, user_id: int) -> StoredRecord:
+    """The record of a user; raises Refused on another authentication endpoint than the user's."""
+    record = StoredRecord.find(id=user_id, endpoint_id=endpoint.id)
+    if record is None:
+        raise Refused(NO_RECORD)
+    return record
+
+
+def audience(record: StoredRecord) -> tuple[str, ...]:
+    """The rooms that are told of a record: everybody on the endpoint, and those who hear only of their own."""
+    everybody, owner = rooms.endpoint(record.endpoint_id), record.owner_id
+    return (everybody, rooms.endpoint_owner(record.endpoint_id, owner)) if owner is not None else (everybody,)
+
+
 def tell(tx: Transaction, change: Literal["POST", "PUT", "DELETE"], record: StoredRecord) -> Envelope:
     """Tells everybody on the endpoint, the writer's own sockets too, and returns the envelope."""
     shown = show(record)
-    tx.record(RecordChanged(change, shown), rooms.endpoint(record.endpoint_id))
+    tx.record(RecordChanged(change, shown), *audience(record))
     return shown
 
 
-def create_record(tx: Transaction, visitor: Visitor, *, name: str, data: bytes) -> Envelope:
-    """Stores a JSON text as a record."""
-    endpoint, moment = enter(tx, visitor, name), current_time()
+def create_record(
+    tx: Transaction, visitor: Visitor, *, name: str, data: bytes, password: str | None = None
+) -> Envelope:
+    """Stores a JSON text as a record; on an authentication endpoint it becomes a user with this password (hashed)."""
+    place, moment = enter(tx, visitor, name, newcomer=True), current_time()
     record = StoredRecord.create(
-        endpoint_id=endpoint.id, unique_id=uuid.uuid4().hex, data=data.decode(), created_at=moment, updated_at=moment
+        endpoint_id=place.endpoint.id,
+        unique_id=uuid.uuid4().hex,
+        data=data.decode(),
+        created_at=moment,
+        updated_at=moment,
+        owner_id=place.owner_id,
     )
+    if place.endpoint.authentication:
+        make_user(record, password)
     return tell(tx, "POST", record)
 
 
 def update_record(
-    tx: Transaction, visitor: Visitor, *, name: str, unique_id: str, strategy: str, data: bytes
+    tx: Transaction,
+    visitor: Visitor,
+    *,
+    name: str,
+    unique_id: str | None,
+    strategy: str,
+    data: bytes,
+    password: str | None = None,
 ) -> Envelope:
-    """Changes a record by a strategy, see `record_strategies`; raises Refused."""
-    endpoint = enter(tx, visitor, name)
-    record, combine = known_record(endpoint, unique_id), strategy_named(strategy)
-    if combine is not force:
+    """Changes a record by a strategy, see `record_strategies`, and a user's password (hashed); raises Refused."""
+    place = enter(tx, visitor, name)
+    record, combine = known_record(place, unique_id), strategy_named(strategy)
+    place.require("update", record)
+    if place.endpoint.authentication:
+        data = change_user(record, combine, data)
+    elif record.file_id is not None:
+        stored = json.loads(record.data)
+        data = encode(with_file(combine(stored, json.loads(data)), stored))
+    elif combine is not force:
         data = encode(combine(json.loads(record.data), json.loads(data)))
     record.data, record.updated_at = data.decode(), current_time()
     record.save(only=[StoredRecord.data, StoredRecord.updated_at])
-    return tell(tx, "PUT", record)
+    shown = tell(tx, "PUT", record)
+    if place.endpoint.authentication and password is not None:
+        change_password(tx, record.id, password)
+    return shown
 
 
-def delete_record(tx: Transaction, visitor: Visitor, *, name: str, unique_id: str) -> Envelope:
-    """Removes a record and returns it as it was."""
-    record = known_record(enter(tx, visitor, name), unique_id)
+def delete_record(tx: Transaction, visitor: Visitor, *, name: str, unique_id: str | None) -> Envelope:
+    """Removes a record and returns it as it was; with a user's record ends the user."""
+    place = enter(tx, visitor, name)
+    record = known_record(place, unique_id)
+    place.require("delete", record)
     record.delete_instance()
-    return tell(tx, "DELETE", record)
+    if record.file_id is not None:
+        release_files(tx, [record.file_id])
+    shown = tell(tx, "DELETE", record)
+    if place.endpoint.authentication:
+        forget_user(tx, record.id)
+    return shown

@@ -6,6 +6,7 @@ from typing import Any
 
 from server.actions.boards import enter, find_workspace, look_at, readable, refuse_field
 from server.actions.columns import ARCHIVE, INBOX, WORK, columns_of, remove_columns
+from server.actions.item_fields import remove_fields
 from server.actions.item_shapes import Shown, iso_stamp, show_columns, show_workflow, with_neighbours
 from server.auth.actors import Actor
 from server.encoding import now
@@ -26,6 +27,12 @@ def columns_by_workflow(workflows: Iterable[Workflow]) -> dict[str, list[Shown]]
 
 def show(workflow: Workflow, workspace: Workspace) -> Shown:
     return show_workflow(workflow, workspace.uuid, show_columns(columns_of([workflow.id])))
+
+
+def show_all(workflows: list[Workflow], found: dict[int, Workspace]) -> list[Shown]:
+    """Workflows of some workspaces, with as many queries for many as for one."""
+    columns = columns_by_workflow(workflows)
+    return [show_workflow(each, found[each.workspace_id].uuid, columns[each.id]) for each in workflows]
 
 
 def by_workspace(found: dict[int, Workspace]) -> dict[int, list[Shown]]:
@@ -51,9 +58,7 @@ def list_workflows(
     else:
         found = readable(actor, workspace_id)
         where = Workflow.workspace_id.in_(list(found))
-    workflows = list(Workflow.select().where(where).order_by(Workflow.created_at, Workflow.id))
-    columns = columns_by_workflow(workflows)
-    return [show_workflow(each, found[each.workspace_id].uuid, columns[each.id]) for each in workflows]
+    return show_all(list(Workflow.select().where(where).order_by(Workflow.created_at, Workflow.id)), found)
 
 
 def get_workflow(tx: Transaction, actor: Actor, *, workflow_id: str) -> Shown:
@@ -86,7 +91,8 @@ def update_workflow(tx: Transaction, actor: Actor, *, workflow_id: str, changes:
 
 
 def delete_workflow(tx: Transaction, actor: Actor, *, workflow_id: str) -> None:
-    """Deletes a workflow with its columns; each of their items is removed first."""
+    """Deletes a workflow with its columns and fields; each of its items is removed first."""
     workflow, _ = enter(tx, actor, Workflow, workflow_id)
     remove_columns(tx, actor, columns_of([workflow.id]))
+    remove_fields(tx, actor, [workflow.id])
     workflow.delete_instance()

@@ -9,7 +9,7 @@ from peewee import fn
 from server.actions import projects
 from server.auth.actors import Actor
 from server.auth.managers import workspace_permissions
-from server.auth.permissions import ADMIN, enter_workspace, membership, require_admin
+from server.auth.permissions import ADMIN, CLIENT, enter_workspace, membership, require_admin
 from server.encoding import iso
 from server.errors import (
     CANNOT_REMOVE_YOURSELF,
@@ -30,7 +30,12 @@ from server.events.workspaces import (
     GroupUserUpdated,
 )
 from server.store.models import Membership, User, UserNotification, Workspace
+from server.store.sql import run
 from server.store.transaction import Transaction
+
+WORKSPACES_OF = """
+    SELECT m.workspace_id, m.began FROM membership m JOIN workspace w ON w.id = m.workspace_id
+    WHERE m.user_id = ? AND NOT w.trashed ORDER BY m."order", m.workspace_id"""
 
 
 def show(workspace: Workspace) -> shapes.Workspace:
@@ -52,10 +57,11 @@ def show_member(member: Membership, user: User) -> shapes.Member:
 
 
 def members_of(workspace_ids: Iterable[int]) -> dict[int, list[shapes.Member]]:
-    """The members of several workspaces, oldest first."""
+    """The members of several workspaces, oldest first; clients are none of them."""
     ids = list(workspace_ids)
     found: dict[int, list[shapes.Member]] = {number: [] for number in ids}
-    members = list(Membership.select().where(Membership.workspace_id.in_(ids)).order_by(Membership.id))
+    people = Membership.workspace_id.in_(ids) & (Membership.permissions != CLIENT)
+    members = list(Membership.select().where(people).order_by(Membership.id))
     users = {user.id: user for user in User.select().where(User.id.in_({each.user_id for each in members}))}
     for member in members:
         found[member.workspace_id].append(show_member(member, users[member.user_id]))
@@ -80,16 +86,10 @@ def full(workspace: Workspace, member: Membership, users: list[shapes.Member], *
     }
 
 
-def workspaces_of(actor: Actor) -> dict[int, int]:
+def workspaces_of(tx: Transaction, actor: Actor) -> dict[int, int]:
     """The workspaces that the actor is a member of and that are not trashed, in the actor's own order: id -> where the
     membership began."""
-    query = (
-        Membership.select(Membership.workspace_id, Membership.began)
-        .join(Workspace, on=(Workspace.id == Membership.workspace_id))
-        .where(Membership.user_id == actor.id, ~Workspace.trashed)
-        .order_by(Membership.order, Membership.workspace_id)
-    )
-    return dict(query.tuples())
+    return dict(run(tx, WORKSPACES_OF, [actor.id]).fetchall())
 
 
 def list_workspaces(tx: Transaction, actor: Actor) -> list[dict[str, Any]]:
@@ -213,7 +213,7 @@ def enter_membership(tx: Transaction, actor: Actor, member_id: int) -> Membershi
         raise Refused(NO_MEMBER)
     enter_workspace(tx, actor, known.workspace_id)
     member = Membership.find(id=member_id)
-    if member is None:
+    if member is None or member.permissions == CLIENT:
         raise Refused(NO_MEMBER)
     return member
 

@@ -25,7 +25,8 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The account on whose behalf an action runs; `origin` is given to events that leave out the acting socket."""
+    """The account on whose behalf an action runs; `email` is empty for that of a client. `origin` is given to events
+    that leave out the acting socket."""
 
     id: int
     name: str
@@ -53,4 +54,4 @@ def identify(credentials: Credentials) -> Actor:
 
 def actor_of(user: User, socket_id: str | None = None) -> Actor:
     """The actor for an account."""
-    return Actor(user.id, user.first_name, user.email, user.is_staff, socket_id)
+    return Actor(user.id, user.first_name, user.email or "", user.is_staff, socket_id)

@@ -1,4 +1,5 @@
-"""Who may do what in a workspace: members may change its content, admins also the workspace and its members."""
+"""Who may do what in a workspace: members may change its content, admins also the workspace and its members. Clients
+are members that nobody sees in lists of members, and that only the items API lets in."""
 
 from typing import Literal
 
@@ -7,7 +8,7 @@ from server.errors import NO_PERMISSION, NO_WORKSPACE, NOT_IN_WORKSPACE, Refused
 from server.store.models import Membership, Workspace
 from server.store.transaction import Transaction
 
-ADMIN, MEMBER = "ADMIN", "MEMBER"
+ADMIN, MEMBER, CLIENT = "ADMIN", "MEMBER", "CLIENT"
 AdminOperation = Literal[
     "workspace.update",
     "workspace.delete",
@@ -21,6 +22,9 @@ AdminOperation = Literal[
     "invitation.delete",
     "project.update",
     "workspace.webhooks",
+    "client.list",
+    "client.create",
+    "client.delete",
 ]
 
 

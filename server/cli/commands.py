@@ -3,6 +3,7 @@
 import typer
 
 from server.cli.accounts import create_user, end_account, token
+from server.cli.check_files import check_files
 from server.cli.config import config
 from server.cli.demo import demo
 from server.cli.migrate import migrate
@@ -15,5 +16,5 @@ commands = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # tracebacks go through the log, which redacts them
 )
-for command in (serve, migrate, config, create_user, end_account, token, new_epoch, demo):
+for command in (serve, migrate, config, create_user, end_account, token, new_epoch, check_files, demo):
     commands.command()(command)

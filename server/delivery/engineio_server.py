@@ -19,7 +19,8 @@ from server.addresses import client_host
 from server.auth.origins import OriginRules
 from server.delivery.engineio_socket import EngineSocket, Handshake
 from server.delivery.pings import Pings
-from server.delivery.websocket import WebSocketServer, is_upgrade
+from server.delivery.websocket import WebSocketServer
+from server.delivery.websocket_handshake import is_upgrade
 
 logger = logging.getLogger(__name__)
 ANY_PAGE = OriginRules("", frozenset("*"))

@@ -89,8 +89,16 @@ def fence(registry: Registry, user_id: int, sid: str, generation: int) -> None:
 
 def close_endpoint(registry: Registry, endpoint_id: int, reason: str) -> None:
     """Everybody who watches an endpoint is closed with the reason."""
-    for subscriber in list(registry.members.get(rooms.endpoint(endpoint_id), ())):
-        close(registry, subscriber, CloseCode.GOODBYE, reason)
+    for room in (rooms.endpoint(endpoint_id), rooms.endpoint_owners(endpoint_id)):
+        for subscriber in list(registry.members.get(room, ())):
+            close(registry, subscriber, CloseCode.GOODBYE, reason)
+
+
+def end_record_user(registry: Registry, user_id: int, jti: str | None, reason: str) -> None:
+    """The sockets that were opened with a token of the user, or with any, are closed with the reason."""
+    for subscriber in list(registry.members.get(rooms.record_user(user_id), ())):
+        if jti in (None, subscriber.jti):
+            close(registry, subscriber, CloseCode.GOODBYE, reason)
 
 
 def close(registry: Registry, subscriber: Subscriber, code: int, reason: str) -> None:
@@ -107,5 +115,6 @@ APPLY: dict[str, Callable[..., Any]] = {
     control.SessionMoved.type: fence,
     control.EpochBegan.type: lambda registry, restored_at: None,  # the relay itself sees the jump of the ids
     control.EndpointClosed.type: close_endpoint,
+    control.RecordUserEnded.type: end_record_user,
     control.WebhooksChanged.type: lambda registry, workspace_id: None,  # no socket hears more or less by it
 }

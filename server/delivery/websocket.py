@@ -8,16 +8,14 @@ closed while bytes wait, and what was written last is lost with it.
 """
 
 import asyncio
-import base64
 import contextlib
-import hashlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from server.delivery.backlog import Backlog
 from server.delivery.limits import Limits
@@ -25,12 +23,11 @@ from server.delivery.outlet import Outlet
 from server.delivery.pings import Pings
 from server.delivery.subscribers import Link
 from server.delivery.turnstile import ENDINGS
+from server.delivery.websocket_handshake import detach, handshake
 from server.delivery.websocket_reader import CLOSE, PING, PONG, BrokenProtocol, Payload, WebSocketReader, code_of
 from server.delivery.wire import Frame, websocket_frame
 from server.errors import CloseCode, Unavailable
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
-VERSION = "13"
 CLOSE_TIMEOUT = 5.0  # seconds a peer gets to read the rest and answer a close
 GOODBYE = 0.5  # seconds for the same when the server ends, which has mostly asked them before
 MAX_REASON = 123  # bytes of a close frame's reason
@@ -299,22 +296,16 @@ class WebSocketServer:
         answer = web.StreamResponse(status=101, headers=handshake(request))
         address = self.limits.arrive(request, upgrade=upgrade)
         await answer.prepare(request)
-        protocol, transport = request.protocol, request.transport
-        if transport is None:
-            raise ConnectionResetError
-        early = Early()
-        protocol.set_parser(early)  # type: ignore[arg-type]
+        transport, early = detach(request)
         socket = WebSocket(self, transport, address)
         transport.set_protocol(socket)
         socket.write_beside()
-        protocol.transport = None  # it would close it
-        protocol.connection_lost(None)
         self._open.add(socket)
         self.limits.enter(address)
         self._empty.clear()
         if heartbeat:
             self.pings.begin(socket)
-        socket.data_received(early.data)
+        socket.data_received(early)
         return socket, answer
 
     def forget(self, socket: WebSocket) -> None:
@@ -354,47 +345,6 @@ class WebSocketServer:
         await self.idle()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.pings.stop()
-
-
-class Early:
-    """What aiohttp has read of a connection beyond the handshake."""
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self.data += data
-        return False, b""
-
-    def feed_eof(self) -> None:
-        """Whoever reads on finds that out."""
-
-
-def is_upgrade(request: web.Request) -> bool:
-    """True for the request of a WebSocket handshake that can be answered (RFC 6455, 4.2.1)."""
-    headers = request.headers
-    try:
-        key = base64.b64decode(headers.get(hdrs.SEC_WEBSOCKET_KEY, ""), validate=True)
-    except ValueError:
-        return False
-    return (
-        headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket"
-        and "upgrade" in headers.get(hdrs.CONNECTION, "").lower()
-        and headers.get(hdrs.SEC_WEBSOCKET_VERSION) == VERSION
-        and len(key) == 16
-    )
-
-
-def handshake(request: web.Request) -> dict[str, str]:
-    """The headers that accept an upgrade, without extensions; raises HTTPBadRequest."""
-    if not is_upgrade(request):
-        raise web.HTTPBadRequest(text="no WebSocket handshake")
-    proof = hashlib.sha1(request.headers[hdrs.SEC_WEBSOCKET_KEY].encode() + GUID).digest()
-    return {
-        hdrs.UPGRADE: "websocket",
-        hdrs.CONNECTION: "Upgrade",
-        hdrs.SEC_WEBSOCKET_ACCEPT: base64.b64encode(proof).decode(),
-    }
 
 
 def descriptor_of(transport: asyncio.Transport) -> int:

@@ -96,3 +96,13 @@ class EndpointClosed(ControlEvent):
 
     endpoint_id: int
     reason: str
+
+
+@event("control:record-user-ended", source=SOURCE)
+class RecordUserEnded(ControlEvent):
+    """Tokens of a user of an authentication endpoint ended, one or (None) all: the sockets that were opened with them
+    are closed with 1000 and the reason."""
+
+    user_id: int
+    jti: str | None
+    reason: str

@@ -48,6 +48,16 @@ def endpoint_owner(endpoint_id: int, owner_id: int) -> str:
     return f"ce:endpoint:{endpoint_id}:owner:{owner_id}"
 
 
+def endpoint_owners(endpoint_id: int) -> str:
+    """All sockets that watch only their own records of an endpoint; no event is told here, only their end."""
+    return f"ce:owners:{endpoint_id}"
+
+
+def record_user(user_id: int) -> str:
+    """All sockets of one user of an authentication endpoint; no event is told here, only their end."""
+    return f"ce:user:{user_id}"
+
+
 def control_user(user_id: int) -> str:
     """Changes of what one user is entitled to."""
     return f"control:user:{user_id}"

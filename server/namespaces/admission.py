@@ -67,7 +67,7 @@ class Admission:
 
     async def enter(self, subscriber: Subscriber, who: Credentials) -> None:
         """Registers a socket in the rooms of its user and of all the user's workspaces; raises Refused or TooMany."""
-        names = await self.relay.admit(lambda: self.runner.look_at(who, pages.core_rooms))
+        names = await self.relay.admit(lambda: self.runner.check(who, pages.core_rooms))
         assert who.claims is not None
         self.registry.seat(who.claims.user_id)
         subscriber.user_id, subscriber.jti = who.claims.user_id, who.claims.jti
@@ -79,7 +79,7 @@ class Admission:
         """Checks what `find` finds for the socket's user and, with `since`, tells what was missed. The caller must join
         what it gets without awaiting. Raises Refused or Unavailable."""
         if since is None:
-            found = await self.relay.admit(lambda: self.runner.look_at(who, find))
+            found = await self.relay.admit(lambda: self.runner.check(who, find))
             return Opened(found, self.relay.cursor, False)
         cursor = position_of(since)
 

@@ -1,10 +1,11 @@
 """Namespace `/ce`: the records of endpoints over Socket.IO (contract mirrors.md).
 
-A client needs no token: its right is checked for each endpoint, as on the endpoint's own socket. Invariants: each
-subscription is a subscriber of its own, so the end of an endpoint costs the client nothing else; nothing that a client
-sends raises.
+A client needs no token to connect: its right is checked for each endpoint, as on the endpoint's own socket. Invariants:
+each subscription is a subscriber of its own, so the end of an endpoint costs the client nothing else; nothing that a
+client sends raises.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
@@ -12,8 +13,7 @@ from weakref import WeakValueDictionary
 import socketio
 
 from server.actions.endpoints import ENDPOINT_NAME
-from server.auth.visitors import Visitor
-from server.delivery.engineio_socket import EngineSocket
+from server.delivery.engineio_socket import EngineSocket, Handshake
 from server.delivery.replay import position_of
 from server.delivery.rooms import Client, Registry
 from server.delivery.socketio_server import UNAVAILABLE, SocketIOLink, SocketIOServer
@@ -26,23 +26,30 @@ from server.namespaces.endpoint_door import EndpointDoor, Entered
 
 @dataclass(eq=False, slots=True)
 class Watcher:
-    """A connected client: where its page comes from, and the endpoints that it hears by their names."""
+    """A connected client: how it came, and the endpoints that it hears by their names."""
 
     subscriber: Subscriber
-    origin: str | None
+    handshake: Handshake
     endpoints: dict[str, Subscriber] = field(default_factory=dict)
 
 
 class EndpointLink(Link):
     """One endpoint on the connection of a client: its end is a message."""
 
-    __slots__ = ("ended", "name", "watcher", "wire")
+    __slots__ = ("ended", "expiry", "name", "watcher", "wire")
 
     def __init__(self, watcher: Watcher, name: str, wire: RecordsSocketIOWire) -> None:
         self.watcher = watcher
         self.name = name
         self.wire = wire
         self.ended = False
+        self.expiry: asyncio.TimerHandle | None = None
+
+    def expire(self, expiry: asyncio.TimerHandle | None) -> None:
+        """Ends with this timer, if any, and no longer with an earlier one."""
+        if self.expiry is not None:
+            self.expiry.cancel()
+        self.expiry = expiry
 
     def write(self, frame: Frame) -> bool:
         return not self.ended and self.watcher.subscriber.link.write(frame)
@@ -61,6 +68,7 @@ class EndpointLink(Link):
         elif not self.ended:
             self.write(self.wire.message("closed", {"code": int(code), "reason": reason}, 0))
             self.ended = True
+            self.expire(None)
             self.watcher.endpoints.pop(self.name, None)
 
 
@@ -83,13 +91,14 @@ class RecordsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         subscriber = Subscriber(self.registry.progress, sid, None, None, link)
         if self.socketio.welcome(engine, self.namespace, subscriber) is not None:
             self.registry.add(subscriber)
-            self.watchers[sid] = Watcher(subscriber, engine.handshake.origin)
+            self.watchers[sid] = Watcher(subscriber, engine.handshake)
 
     def left(self, client: Client, reason: str) -> None:
         """Forgets what a client heard."""
         watcher = self.watchers.pop(client.subscriber.sid, None)
-        for subscriber in watcher.endpoints.values() if watcher is not None else ():
-            self.registry.remove(subscriber)
+        if watcher is not None:
+            for name in list(watcher.endpoints):
+                self.end(watcher, name)
 
     async def on_subscribe(self, sid: str, wanted: Any = None, *_: Any) -> dict[str, Any]:
         """Lets a client hear an endpoint; the answer names the position from which records follow. What is refused
@@ -113,16 +122,25 @@ class RecordsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if name not in watcher.endpoints and len(watcher.endpoints) >= self.limit:
             met(Limit.PAGES)
             raise Refused(TOO_MANY_ENDPOINTS)
-        key, since = wanted.get("key"), wanted.get("since")
-        visitor = Visitor(key if isinstance(key, str) else None, watcher.origin)
+        key, access_token, since = (wanted.get(name) for name in ("key", "accessToken", "since"))
+        visitor = self.door.visitor(
+            key if isinstance(key, str) else None,
+            watcher.handshake.origin,
+            access_token=access_token if isinstance(access_token, str) else None,
+            authorization=watcher.handshake.authorization,
+            cookies=watcher.handshake.cookie,
+        )
         known = watcher.endpoints.get(name)
         subscriber = known if known is not None else self.open(watcher, name)
         try:
-            return await self.door.enter(subscriber, visitor, name, None if since is None else position_of(since))
+            entered = await self.door.enter(subscriber, visitor, name, None if since is None else position_of(since))
         except (Refused, Unavailable):
             if known is None:
                 self.end(watcher, name)
             raise
+        if entered is not None:
+            link_of(subscriber).expire(entered.expiry)
+        return entered
 
     def open(self, watcher: Watcher, name: str) -> Subscriber:
         """A subscriber for an endpoint, in no room yet. All of one endpoint share a wire, hence their frames."""
@@ -140,12 +158,19 @@ class RecordsNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """Ends the subscription of an endpoint without a word; harmless when there is none."""
         subscriber = watcher.endpoints.pop(name, None) if name is not None else None
         if subscriber is not None:
+            link_of(subscriber).expire(None)
             self.registry.remove(subscriber)
 
     async def on_unsubscribe(self, sid: str, wanted: Any = None, *_: Any) -> dict[str, Any]:
         """Ends a subscription; harmless when there is none."""
         self.end(self.watchers[sid], name_of(wanted))
         return {"ok": True}
+
+
+def link_of(subscriber: Subscriber) -> EndpointLink:
+    """The link of a subscriber that was made here."""
+    assert isinstance(subscriber.link, EndpointLink)
+    return subscriber.link
 
 
 def name_of(wanted: Any) -> str | None:

@@ -26,7 +26,7 @@ class CoreNamespace(SessionNamespace):
 
     async def find_rooms(self, who: Credentials) -> tuple[list[str], int]:
         """The rooms of the user and of all the user's workspaces."""
-        found, position = await self.runner.look_at(who, pages.core_rooms)
+        found, position = await self.runner.check(who, pages.core_rooms)
         return [*found], position
 
     def recovered(self, subscriber: Subscriber) -> None:

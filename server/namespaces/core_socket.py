@@ -20,7 +20,8 @@ from server.auth.tokens import Claims, Tokens
 from server.delivery.presence import Presence
 from server.delivery.raw_sockets import Listener, converse
 from server.delivery.subscribers import Subscriber
-from server.delivery.websocket import WebSocket, WebSocketServer, is_upgrade
+from server.delivery.websocket import WebSocket, WebSocketServer
+from server.delivery.websocket_handshake import is_upgrade
 from server.delivery.wire import CORE_RAW, CORE_RAW_2026
 from server.errors import CloseCode, Refused
 from server.namespaces.admission import Admission, Page, read_page

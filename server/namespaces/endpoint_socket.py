@@ -7,8 +7,7 @@ import uuid
 
 from aiohttp import hdrs, web
 
-from server.auth.visitors import Visitor
-from server.delivery.raw_sockets import converse
+from server.delivery.raw_sockets import Listener, converse
 from server.delivery.replay import position_of
 from server.delivery.subscribers import Subscriber
 from server.delivery.websocket import WebSocket, WebSocketServer
@@ -33,11 +32,20 @@ class EndpointSocket:
         await converse(link, subscriber, self.registry, self.enter(link, subscriber, request))
         return answer
 
-    async def enter(self, link: WebSocket, subscriber: Subscriber, request: web.Request) -> None:
-        """Joins the room of the endpoint, or closes. There is no master key here: it is for servers."""
-        visitor = Visitor(request.query.get("key"), request.headers.get(hdrs.ORIGIN))
-        since = position_of(request.query["since"]) if "since" in request.query else None
+    async def enter(self, link: WebSocket, subscriber: Subscriber, request: web.Request) -> Listener | None:
+        """Joins the rooms of the endpoint, or closes."""
+        query, headers = request.query, request.headers
+        visitor = self.door.visitor(
+            query.get("key"),
+            headers.get(hdrs.ORIGIN),
+            access_token=query.get("accessToken"),
+            authorization=headers.get(hdrs.AUTHORIZATION, ""),
+            cookies=headers.get(hdrs.COOKIE, ""),
+        )
+        since = position_of(query["since"]) if "since" in query else None
         try:
-            await self.door.enter(subscriber, visitor, request.match_info["name"], since)
+            entered = await self.door.enter(subscriber, visitor, request.match_info["name"], since)
         except Refused as error:
             link.close(CloseCode.ENDPOINT_REFUSED, str(error.detail))
+            return None
+        return Listener(stop=entered.expiry.cancel) if entered is not None and entered.expiry is not None else None

@@ -20,6 +20,7 @@ class EventsNamespace(SessionNamespace):
     """Selecting a workspace, and the end of a socket whose token expires."""
 
     wires = (ITEMS_SOCKETIO, ITEMS_SOCKETIO_RECOVERY)
+    clients_welcome = True
 
     def __init__(self, doors: Doors, admission: Admission) -> None:
         super().__init__("/events", doors)
@@ -27,7 +28,7 @@ class EventsNamespace(SessionNamespace):
 
     async def find_rooms(self, who: Credentials) -> tuple[list[str], int]:
         """No room before a workspace is selected; proves that the credentials are still good."""
-        _, position = await self.runner.look_at(who, find_user)
+        _, position = await self.runner.check(who, find_user)
         return [], position
 
     def entered(self, client: Client, who: Credentials) -> None:

@@ -17,7 +17,8 @@ from server.auth.tokens import Tokens
 from server.delivery.entitlements import close
 from server.delivery.raw_sockets import Listener, converse
 from server.delivery.subscribers import Subscriber
-from server.delivery.websocket import WebSocket, WebSocketServer, is_upgrade
+from server.delivery.websocket import WebSocket, WebSocketServer
+from server.delivery.websocket_handshake import is_upgrade
 from server.delivery.wire import ITEMS_RAW, ITEMS_RAW_OFFSETS
 from server.errors import ORIGIN_REFUSED, CloseCode, Refused, Unavailable
 from server.namespaces.admission import Admission
@@ -67,8 +68,8 @@ class EventsSocket:
     async def authenticate(self, subscriber: Subscriber, request: web.Request) -> Credentials:
         """Registers the socket of a user; it hears nothing yet. Raises Refused or TooMany."""
         require_origin(request, self.origins)
-        who = Credentials(self.tokens.read_access(request.query.get("jwt_token", "")))
-        await self.admission.relay.admit(lambda: self.admission.runner.look_at(who, find_user))
+        who = Credentials(self.tokens.read_access(request.query.get("jwt_token", ""), clients=True))
+        await self.admission.relay.admit(lambda: self.admission.runner.check(who, find_user))
         assert who.claims is not None
         self.registry.seat(who.claims.user_id)
         subscriber.user_id, subscriber.jti = who.claims.user_id, who.claims.jti

@@ -39,10 +39,10 @@ def bare(text: str) -> str:
     return token.strip() if scheme.lower() in SCHEMES else text.strip()
 
 
-def cookie_of(header: str) -> str:
+def cookie_of(header: str, name: str = COOKIE) -> str:
     """The access token of a Cookie header, empty when there is none."""
     try:
-        found = SimpleCookie(header).get(COOKIE)
+        found = SimpleCookie(header).get(name)
     except CookieError:
         return ""
     return found.value if found is not None else ""

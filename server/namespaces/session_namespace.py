@@ -51,6 +51,7 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     """A namespace whose clients carry an access token and may come back to their session."""
 
     wires: tuple[SocketIOWire, SocketIOWire]  # without and with recovery
+    clients_welcome = False  # whether tokens of clients are taken (contract items.md)
 
     def __init__(self, name: str, doors: Doors) -> None:
         super().__init__(name)
@@ -70,7 +71,8 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     async def enter(self, engine: EngineSocket, auth: Any) -> None:
         """Lets a client with a good token in (contract mirrors.md, items.md); raises Refused, TooMany or
         Unavailable."""
-        who = Credentials(self.doors.tokens.read_access(token_of(engine.handshake, auth, self.doors.origins)))
+        token = token_of(engine.handshake, auth, self.doors.origins)
+        who = Credentials(self.doors.tokens.read_access(token, clients=self.clients_welcome))
         assert who.claims is not None
         rooms = await self.relay.admit(partial(self.find_rooms, who))
         self.registry.seat(who.claims.user_id)

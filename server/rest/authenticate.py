@@ -1,4 +1,4 @@
-"""Logging in to the items API with a cookie (contract items.md)."""
+"""Logging in to the items API: people with a cookie, clients for a token (contract items.md)."""
 
 import contextlib
 from typing import Annotated
@@ -6,10 +6,11 @@ from typing import Annotated
 from aiohttp import web
 
 from server.actions.accounts import sign_out
+from server.auth.tokens import ACCESS, CLIENT
 from server.errors import Refused
 from server.rest.context import TOKENS, no_content, read_json, respond
 from server.rest.items_context import COOKIE, act, credentials, is_encrypted
-from server.rest.logins import find_login
+from server.rest.logins import find_client, find_login
 from server.rest.schema_types import Char, Email
 from server.rest.schemas import Body
 
@@ -21,6 +22,20 @@ class UserLogin(Body):
     password: Annotated[str, Char()]
 
 
+class ClientLogin(Body):
+    client_id: Annotated[str, Char()]
+    client_secret: Annotated[str, Char()]
+
+
+@routes.post("/authenticate/client")
+async def authenticate_client(request: web.Request) -> web.Response:
+    """An access token for a client's credentials, as JSON or as a form."""
+    body = ClientLogin.read(await read_json(request))
+    user_id, tokens = await find_client(request, body.client_id, body.client_secret), request.app[TOKENS]
+    token = tokens.client(user_id)
+    return respond({"access_token": token, "expires_in": tokens.lifetimes[CLIENT], "token_type": "Bearer"})
+
+
 @routes.post("/authenticate/user")
 async def log_in(request: web.Request) -> web.Response:
     """Checks e-mail and password and sets the cookie, which lives as long as its token."""
@@ -30,7 +45,7 @@ async def log_in(request: web.Request) -> web.Response:
     answer.set_cookie(
         COOKIE,
         tokens.access(account.id, account.valid_from),
-        max_age=tokens.lifetimes["access"],
+        max_age=tokens.lifetimes[ACCESS],
         httponly=True,
         secure=is_encrypted(request),
         samesite="Lax",

@@ -1,17 +1,19 @@
 """Collections of the items API (contract items.md)."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from server.actions import collections
+from server.actions.accountings import PREDEFINED
 from server.rest.context import no_content, respond
-from server.rest.items_context import act, look, read_body
-from server.rest.schema_types import Char
+from server.rest.items_context import act, look, read_body, read_list
+from server.rest.schema_types import Char, Choice
 from server.rest.schemas import Body, JsonObject
 
 routes = web.RouteTableDef()
+MAX_ACCOUNTS = 5000
 
 
 class NewCollection(Body):
@@ -23,6 +25,23 @@ class NewCollection(Body):
 class CollectionChanges(Body):
     name: Annotated[str | None, Char(max_length=255)] = None
     settings: Annotated[dict[str, Any] | None, JsonObject()] = None
+
+
+class Account(Body):
+    """One account of a chart; what else is said of it is kept."""
+
+    model_config = ConfigDict(extra="allow")
+    number: Annotated[str, Char(max_length=32)]
+    description: Annotated[str, Char(max_length=255, allow_blank=True)] = ""
+
+    @classmethod
+    def clean(cls, value: Any, /) -> Self:
+        return super().clean(JsonObject().clean(value))
+
+
+class PredefinedAccount(Body):
+    account: Annotated[str, Char(max_length=32)]
+    name: Annotated[str, Choice(PREDEFINED)]
 
 
 @routes.get("/collections")
@@ -60,3 +79,31 @@ async def update_collection(request: web.Request) -> web.Response:
 async def delete_collection(request: web.Request) -> web.Response:
     await act(request, collections.delete_collection, collection_id=request.match_info["collection_id"])
     return no_content()
+
+
+@routes.get("/collections/{collection_id}/accounts")
+async def list_accounts(request: web.Request) -> web.Response:
+    collection_id = request.match_info["collection_id"]
+    return respond(await look(request, collections.list_accounts, collection_id=collection_id))
+
+
+@routes.put("/collections/{collection_id}/accounts")
+async def put_accounts(request: web.Request) -> web.Response:
+    accounts = await read_list(request, "accounts", Account, MAX_ACCOUNTS)
+    collection_id = request.match_info["collection_id"]
+    return respond(await act(request, collections.put_accounts, collection_id=collection_id, accounts=accounts))
+
+
+@routes.get("/collections/{collection_id}/predefined_accounts")
+async def list_predefined_accounts(request: web.Request) -> web.Response:
+    collection_id = request.match_info["collection_id"]
+    found = await look(request, collections.list_accounts, collection_id=collection_id, predefined=True)
+    return respond(found)
+
+
+@routes.put("/collections/{collection_id}/predefined_accounts")
+async def put_predefined_accounts(request: web.Request) -> web.Response:
+    accounts = await read_list(request, "predefined_accounts", PredefinedAccount, len(PREDEFINED))
+    collection_id = request.match_info["collection_id"]
+    put = collections.put_predefined_accounts
+    return respond(await act(request, put, collection_id=collection_id, accounts=accounts))

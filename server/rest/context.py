@@ -21,6 +21,7 @@ from server.encoding import encode
 from server.errors import BAD_AUTHORIZATION, BODY_TOO_SLOW, Refused
 from server.metrics import Limit, met
 from server.rest.schemas import Body, parse_form, parse_json
+from server.sandbox.pool import Sandbox
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,6 +82,7 @@ READINESS = web.AppKey("readiness", Readiness)
 TOKENS = web.AppKey("tokens", Tokens)
 PASSWORDS = web.AppKey("passwords", Passwords)
 OPTIONS = web.AppKey("options", RestOptions)
+SANDBOX = web.AppKey("sandbox", Sandbox)
 CREDENTIALS = web.RequestKey("credentials", Credentials)  # read once a request; the access log names the user
 POSITION = web.RequestKey("position", int)  # of the log, when the request read first
 

@@ -16,10 +16,13 @@ from server.rest.failures import render_failures
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PREFLIGHT = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, HEAD, POST, PUT, DELETE, OPTIONS",
-    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "authorization, content-type, accept",  # not x-master-key: it is for servers
+    # not x-master-key: it is for servers
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "authorization, content-type, accept, range, if-range",
     hdrs.ACCESS_CONTROL_MAX_AGE: "600",  # seconds: origins may change
 }
-EXPOSED_HEADERS = "Authorization, Stream-Offset, Retry-After, X-Request-Id"
+EXPOSED_HEADERS = (
+    "Authorization, Stream-Offset, Retry-After, X-Request-Id, Content-Disposition, Content-Range, Accept-Ranges, ETag"
+)
 
 
 def cors_headers(origin: str, listed: Sequence[str]) -> dict[str, str]:

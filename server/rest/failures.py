@@ -112,9 +112,8 @@ async def render_failures(request: web.Request, handler: Handler) -> web.StreamR
     except UnsupportedMediaType as error:
         return render(request, 415, "", str(error))
     except Unavailable as error:
-        logger.warning("database unavailable: %s", error)
-        text = "The database is not available just now."
-        return render(request, 503, "ERROR_UNAVAILABLE", text, **{"Retry-After": RETRY_AFTER})
+        logger.warning("%s (%s)", error.told, error)
+        return render(request, 503, "ERROR_UNAVAILABLE", error.told, **{"Retry-After": RETRY_AFTER})
     except TooMany as error:
         again = str(math.ceil(error.wait))
         return render(request, 429, error.kind.code, error.kind.detail, **{"Retry-After": again})

@@ -1,15 +1,18 @@
 """Items of the items API (contract items.md)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from aiohttp import web
+from pydantic import Field
 
 from server.actions import items
+from server.actions.item_values import MAX_VALUES
 from server.rest.context import no_content, respond
-from server.rest.items_context import act, look, read_body
+from server.rest.item_values import NewValue
+from server.rest.items_context import act, act_answered, look, read_body
 from server.rest.paging import limit_offset
 from server.rest.schema_types import Char, Integer
-from server.rest.schemas import Body
+from server.rest.schemas import Body, ListOf
 
 routes = web.RouteTableDef()
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
@@ -20,6 +23,7 @@ class NewItem(Body):
     collection_id: Annotated[str | None, Char(allow_null=True)] = None
     column_id: Annotated[str | None, Char(allow_null=True)] = None
     name: Annotated[str, Char(max_length=255)]
+    values: Annotated[list[Any], ListOf(NewValue, max_length=MAX_VALUES)] = Field(default_factory=list)
 
 
 class ItemChanges(Body):
@@ -50,8 +54,13 @@ async def list_items(request: web.Request) -> web.Response:
 @routes.post("/items")
 async def create_item(request: web.Request) -> web.Response:
     body = await read_body(request, NewItem)
-    made = await act(
-        request, items.create_item, collection_id=body.collection_id, column_id=body.column_id, name=body.name
+    made = await act_answered(
+        request,
+        items.create_item,
+        collection_id=body.collection_id,
+        column_id=body.column_id,
+        name=body.name,
+        values=[value.given() for value in body.values],
     )
     return respond(made, 201)
 

@@ -1,19 +1,33 @@
 """What the resources of the items API share: its ways to bring a token, and answers for its actors.
 
-The access token comes in the `Authorization` header, with or without a scheme, or in the cookie that a login sets.
+The access token of a user or a client comes in the `Authorization` header, with or without a scheme, or in the cookie
+that a login sets.
 """
 
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 from aiohttp import hdrs, web
 
 from server.actions.runner import Action
+from server.actions.value_checks import answered
 from server.addresses import client_host
 from server.auth.actors import Credentials
 from server.errors import NO_CREDENTIALS, ORIGIN_REFUSED, Refused
-from server.rest.context import OPTIONS, RUNNER, SCHEMES, TOKENS, acting_socket, look_as, read_json
+from server.rest.context import (
+    CREDENTIALS,
+    OPTIONS,
+    RUNNER,
+    SANDBOX,
+    SCHEMES,
+    TOKENS,
+    acting_socket,
+    look_as,
+    read_json,
+)
 from server.rest.middlewares import ORIGINS
-from server.rest.schemas import Body
+from server.rest.schema_types import Invalid
+from server.rest.schemas import Body, InvalidBody, ListOf
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,12 +38,20 @@ SAFE_METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
 
 def credentials(request: web.Request) -> Credentials:
     """Who the request says it comes from; raises Refused for a bad token and for a page that may not use the cookie."""
+    known = request.get(CREDENTIALS)
+    if known is None:
+        known = request[CREDENTIALS] = read_credentials(request)
+    return known
+
+
+def read_credentials(request: web.Request) -> Credentials:
+    """The same, read for the first time."""
     header = request.headers.get(hdrs.AUTHORIZATION, "").strip()
     scheme, _, rest = header.partition(" ")
     token = rest.strip() if scheme.lower() in SCHEMES else header
     if not token and (token := request.cookies.get(COOKIE, "")) and request.method not in SAFE_METHODS:
         require_own_page(request)
-    claims = request.app[TOKENS].read_access(token) if token else None
+    claims = request.app[TOKENS].read_access(token, clients=True) if token else None
     return Credentials(claims, acting_socket(request))
 
 
@@ -54,6 +76,24 @@ async def read_body(request: web.Request, model: type[B]) -> B:
     if credentials(request).claims is None:
         raise Refused(NO_CREDENTIALS)
     return model.read(await read_json(request))
+
+
+async def read_list(request: web.Request, name: str, model: type[B], most: int) -> list[dict[str, Any]]:
+    """What was given of each element of a body that is an array; refusals name it. Raises as `read_body`."""
+    if credentials(request).claims is None:
+        raise Refused(NO_CREDENTIALS)
+    raw = await read_json(request)
+    try:
+        found: list[B] = ListOf(model, max_length=most).clean(raw)
+    except Invalid as refusal:
+        raise InvalidBody({name: refusal.problems}) from None
+    return [each.given() for each in found]
+
+
+async def act_answered(request: web.Request, action: Callable[..., T], **given: Any) -> T:
+    """Runs an action that has to know what expressions make of values, and takes that as `answers`."""
+    runner, who = request.app[RUNNER], credentials(request)
+    return await answered(request.app[SANDBOX], lambda answers: runner.act(who, action, **given, answers=answers))
 
 
 def included(request: web.Request) -> frozenset[str]:

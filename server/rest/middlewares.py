@@ -9,6 +9,7 @@ from server.auth.origins import OriginRules
 from server.errors import ORIGIN_REFUSED, Refused
 from server.rest.context import respond
 from server.rest.failures import Handler, render
+from server.rest.uploads import most_bytes
 
 ALLOWED_HEADERS = (
     "authorization, content-type, accept, websocketid, clientsessionid, clientundoredoactiongroupid, x-master-key,"
@@ -85,8 +86,8 @@ def oddity(request: web.Request) -> tuple[int, str] | None:
 async def refuse_oddities(request: web.Request, handler: Handler) -> web.StreamResponse:
     """An error of the client for a request that could mean two things, and for a body too large before it comes."""
     found, announced = oddity(request), request.content_length or 0
-    if announced > request.client_max_size:
-        raise web.HTTPRequestEntityTooLarge(request.client_max_size, announced)
+    if announced > (most := most_bytes(request)):
+        raise web.HTTPRequestEntityTooLarge(most, announced)
     return await handler(request) if found is None else render(request, found[0], "", found[1])
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from aiohttp import hdrs, web
 from pydantic.json_schema import models_json_schema
 
+from server.auth.visitors import COOKIE as RECORD_COOKIE
 from server.encoding import encode
-from server.rest import accounts, context, items_context, record_requests
+from server.rest import accounts, context, files, items_context, record_requests, uploads
 from server.rest.failures import is_items, is_records
 from server.rest.inputs import INTEGER, STRING, Inputs, Schema, inputs_of
 from server.rest.items_context import COOKIE
@@ -40,11 +41,24 @@ SECURITY: Schema = {
     "accessCookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
     "projectKey": {"type": "apiKey", "in": "query", "name": "key"},
     "masterKey": {"type": "apiKey", "in": "header", "name": "X-Master-Key"},
+    "recordUserToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "recordUserCookie": {"type": "apiKey", "in": "cookie", "name": RECORD_COOKIE},
 }
 CREDENTIALS: dict[object, list[Schema]] = {
     context.credentials: [{"accessToken": []}],
     items_context.credentials: [{"accessToken": []}, {"accessCookie": []}],
-    record_requests.visitor_of: [{"projectKey": []}, {"projectKey": [], "masterKey": []}],
+    record_requests.visitor_of: [
+        {"projectKey": []},
+        {"projectKey": [], "recordUserToken": []},
+        {"projectKey": [], "recordUserCookie": []},
+        {"projectKey": [], "masterKey": []},
+    ],
+}
+FILES: Schema = {
+    "type": "object",
+    "required": [uploads.FILE_PART],
+    "properties": {uploads.FILE_PART: {"type": "array", "items": STRING | {"format": "binary"}}},
+    "additionalProperties": STRING,
 }
 PROBLEMS: Schema = {
     "DatabaseError": {
@@ -166,13 +180,18 @@ def resolve(reference: Schema, schemas: Schema) -> Schema:
 
 
 def body_of(found: Inputs, bodies: dict[type[Body], Schema], schemas: Schema) -> Schema | None:
-    """The body that a handler checks; records take any JSON, or text."""
+    """The body that a handler checks; records take any JSON, or text, or files."""
     if record_requests.read_data in found.reached:
-        return {"required": True, "content": {context.JSON_TYPE: {"schema": {}}, "text/plain": {"schema": STRING}}}
+        content: Schema = {context.JSON_TYPE: {"schema": {}}, "text/plain": {"schema": STRING}}
+        if uploads.received in found.reached:
+            content[uploads.MULTIPART] = {"schema": FILES}
+        return {"required": True, "content": content}
     if not found.bodies:
         return None
     reference = bodies[found.bodies[0]]
     required = bool(resolve(reference, schemas).get("required"))
+    if items_context.read_list in found.reached:
+        reference, required = {"type": "array", "items": reference}, True
     return {"required": required, "content": {context.JSON_TYPE: {"schema": reference}}}
 
 
@@ -200,7 +219,8 @@ def problem_of(route: web.RouteDef, found: Inputs) -> Schema:
 def answer(route: web.RouteDef, found: Inputs, status: int) -> Schema:
     told: Schema = {"description": ANSWERS[status]}
     if status != 204:
-        told["content"] = {"*/*" if not found.statuses else context.JSON_TYPE: {}}
+        anything = not found.statuses or files.send_file in found.reached
+        told["content"] = {"*/*" if anything else context.JSON_TYPE: {}}
     if route.method == hdrs.METH_GET and context.note_position in found.reached:
         told["headers"] = {context.POSITION_HEADER: POSITION}
     return told

@@ -1,20 +1,19 @@
-"""What a request to an endpoint says: who sends it, which records it means, and the data in its body.
-
-Features that are not served yet are refused by name, so that no client takes their absence for success."""
+"""What a request to an endpoint says: who sends it, which records it means, and the data in its body."""
 
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
-from server.auth.visitors import Visitor
+from server.auth.visitors import COOKIE, Token, Visitor
 from server.encoding import encode
-from server.errors import BAD_BODY, BAD_CONTENT_TYPE, INVALID_QUERY, NO_RECORD, NOT_SUPPORTED, Refused
-from server.rest.context import JSON_TYPE, OPTIONS, read_raw
+from server.errors import BAD_BODY, BAD_CONTENT_TYPE, INVALID_QUERY, Refused
+from server.rest.context import JSON_TYPE, OPTIONS, SCHEMES, TOKENS, read_raw
 from server.rest.schemas import parse_json
 
 TEXT_TYPE = "text/plain"
 UTF8 = ("utf-8", "utf8", "us-ascii")
-NOT_YET = ("jsonata", "fileOnly", "stream", "login", "logout")
+SITE = "Sec-Fetch-Site"
+OWN_SITES = ("same-origin", "none")  # what it says of a page of ours, and of the address bar
 ALL = 2**31 - 1  # records, when no limit is given
 MAX_DIGITS = 9
 
@@ -29,19 +28,26 @@ class Page(NamedTuple):
 def visitor_of(request: web.Request) -> Visitor:
     """Who sends the request; the master key may be a parameter or a header."""
     query, headers = request.query, request.headers
-    master_key = query.get("masterKey", headers.get("X-Master-Key"))
-    return Visitor(query.get("key"), headers.get(hdrs.ORIGIN), master_key)
+    master_key, origin = query.get("masterKey", headers.get("X-Master-Key")), headers.get(hdrs.ORIGIN)
+    scheme, _, token = headers.get(hdrs.AUTHORIZATION, "").strip().partition(" ")
+    brought = read_token(request, token.strip()) if scheme.lower() in SCHEMES else None
+    cookie = read_token(request, request.cookies.get(COOKIE, "")) if may_have_cookie(request) else None
+    return Visitor(query.get("key"), origin, master_key, brought, cookie)
+
+
+def read_token(request: web.Request, text: str) -> Token:
+    """What a token says, empty for none; whether it counts is for the endpoint to say."""
+    return request.app[TOKENS].read_record_user(text) if text else None
+
+
+def may_have_cookie(request: web.Request) -> bool:
+    """False where a foreign page has the browser send something without an Origin header, as for a picture; where there
+    is one, the endpoint decides."""
+    return bool(request.headers.get(hdrs.ORIGIN)) or request.headers.get(SITE, "none") in OWN_SITES
 
 
 def is_true(request: web.Request, parameter: str) -> bool:
     return request.query.get(parameter, "").lower() == "true"
-
-
-def refuse_unsupported(request: web.Request) -> None:
-    """Raises Refused for a parameter whose feature is not served."""
-    for parameter in NOT_YET:
-        if request.query.get(parameter, "false").lower() != "false":
-            raise Refused(NOT_SUPPORTED, f"The parameter {parameter} is not supported.")
 
 
 def page_of(request: web.Request) -> Page:
@@ -64,20 +70,22 @@ def unique_ids(request: web.Request) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def one_unique_id(request: web.Request) -> str:
-    """The id of the one record that is to be changed; raises Refused."""
+def one_unique_id(request: web.Request) -> str | None:
+    """The id of the one record that is meant, None where none is named; raises Refused for several."""
     named = unique_ids(request)
-    if not named or named == [""]:
-        raise Refused(NO_RECORD, "The parameter uniqueId is missing.")
     if len(named) > 1:
-        raise Refused(INVALID_QUERY, "Only one record can be changed at a time.")
-    return named[0]
+        raise Refused(INVALID_QUERY, "Only one record can be meant here.")
+    return named[0] or None if named else None
+
+
+def refuse_login(request: web.Request) -> None:
+    """Raises Refused for what would change something by a link or a picture."""
+    if is_true(request, "login") or is_true(request, "logout"):
+        raise Refused(INVALID_QUERY, "login and logout need the method POST.")
 
 
 async def read_data(request: web.Request) -> bytes:
     """The body as JSON text: JSON made compact, text/plain as a string. Raises Refused."""
-    if request.content_type == "multipart/form-data":
-        raise Refused(NOT_SUPPORTED, "File uploads are not supported.")
     if request.content_type not in (JSON_TYPE, TEXT_TYPE):
         raise Refused(BAD_CONTENT_TYPE)
     raw = await read_raw(request)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ LEASE = "housekeeping"
 SLACK = 30.0  # seconds that a lease outlives the interval after which its holder renews it
 PAUSE = 0.005  # seconds between two batches at least
 PATIENCE = 2.0  # seconds the stop waits for the running batch and for the lease to be given back
+Chore = Callable[[], Awaitable[None]]
 logger = logging.getLogger(__name__)
 
 
@@ -31,10 +33,12 @@ class Keep(NamedTuple):
 
 
 class Housekeeping:
-    """Tidies every `interval` seconds. `holder` names this one among all processes."""
+    """Tidies every `interval` seconds, and then does a chore that needs more than the database. `holder` names this one
+    among all processes."""
 
-    def __init__(self, store: Store, keep: Keep, interval: float) -> None:
+    def __init__(self, store: Store, keep: Keep, interval: float, chore: Chore | None = None) -> None:
         self.store = store
+        self.chore = chore
         self.keep = keep
         self.interval = interval
         self.holder = uuid4().hex
@@ -57,6 +61,8 @@ class Housekeeping:
         while not await self._told_to_stop(self.interval):
             try:
                 await self.tidy()
+                if self._holding and self.chore is not None:
+                    await self.chore()
             except Unavailable as error:
                 logger.warning("housekeeping: %s", error)
             except Exception:
@@ -93,4 +99,5 @@ def remove_batch(tx: Transaction, keep: Keep, *, holder: str, seconds: float) ->
         retention.prune(tx, keep_events=keep.events, keep_seconds=keep.event_seconds)
         or retention.forget_sessions(tx, keep_seconds=keep.session_seconds)
         or retention.forget_refused_tokens(tx)
+        or retention.forget_record_sessions(tx)
     )

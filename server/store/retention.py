@@ -1,4 +1,4 @@
-"""Forgetting what is too old: events, sessions, refused tokens.
+"""Forgetting what is too old: events, sessions, refused tokens, logins of projects' own users.
 
 Invariants: events leave from the beginning of the log only, each with its entries in `event_room`, and the newest one
 never: ids go on from it. Each call removes one batch, so that its transaction stays short; 0 says that nothing is left.
@@ -74,6 +74,12 @@ def forget_refused_tokens(tx: Transaction, *, batch: int = BATCH) -> int:
     """Removes up to `batch` refused tokens that have expired by themselves; returns how many."""
     oldest = "SELECT id FROM refused_token WHERE expires_at < ? LIMIT ?"
     return int(run(tx, f"DELETE FROM refused_token WHERE id IN ({oldest})", (int(time.time()), batch)).rowcount)
+
+
+def forget_record_sessions(tx: Transaction, *, batch: int = BATCH) -> int:
+    """Removes up to `batch` logins whose tokens have expired; returns how many."""
+    oldest = "SELECT jti FROM record_session WHERE expires_at < ? LIMIT ?"
+    return int(run(tx, f"DELETE FROM record_session WHERE jti IN ({oldest})", (int(time.time()), batch)).rowcount)
 
 
 def now_ms() -> int:

@@ -28,6 +28,7 @@ from server.events import rooms as room_names
 from server.events.event import ControlEvent, Event, Origin
 from server.store import log
 from server.store.database import is_conflict, is_unavailable, open_database
+from server.store.gathering import Gathering
 from server.store.models.base import bind_thread
 
 P = ParamSpec("P")
@@ -70,8 +71,20 @@ class Transaction:
                 self.db.execute_sql("SELECT pg_advisory_xact_lock(%s::int, %s::int)", (kind, number))
 
     def position(self) -> int:
-        """The log position of this transaction's snapshot."""
+        """The position of the log as this transaction sees it."""
         return log.head(self.db)
+
+
+class Snapshot(Transaction):
+    """What a query gets: all of it is as of one moment."""
+
+    def position(self) -> int:
+        """The log position of the snapshot."""
+        if self._position is None:
+            self._position = super().position()
+        return self._position
+
+    _position: int | None = None
 
 
 class Store:
@@ -87,6 +100,7 @@ class Store:
         self._writers = self._threads("writer", writers if self.postgres else 1)
         self._readers = self._threads("reader", readers)
         self._relay = self._threads("relay", 1)
+        self._glances: Gathering[Transaction] = Gathering(lambda *job: self.read(*job), readers if self.postgres else 1)
 
     def _threads(self, name: str, count: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(count, f"store-{name}", initializer=bind_thread, initargs=(self.db,))
@@ -106,6 +120,12 @@ class Store:
         loop = asyncio.get_running_loop()
         job = partial(self._run, time.monotonic(), self._snapshot, query, args, kwargs)
         return await loop.run_in_executor(self._readers, job)
+
+    async def glance(self, query: Callable[[Transaction], T]) -> T:
+        """As `read` for a short query that many ask at once: they share a snapshot, which begins after all were
+        asked."""
+        result: T = await self._glances.ask(query)
+        return result
 
     async def read_log(self, cursor: int, limit: int) -> tuple[log.Bounds, list[log.LoggedEvent]]:
         """What the log holds, and up to `limit` events above the cursor, by a thread that slow queries of users cannot
@@ -163,7 +183,7 @@ class Store:
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self.postgres else "BEGIN DEFERRED"
         self.db.execute_sql(begin)
         try:
-            return query(Transaction(self.db), *args, **kwargs)
+            return query(Snapshot(self.db), *args, **kwargs)
         finally:
             self.db.rollback()
 

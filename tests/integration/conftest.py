@@ -1,8 +1,9 @@
 """Fixtures of the integration tests: one running server per test, on both databases."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,3 +25,12 @@ async def server(database_url: str) -> AsyncIterator[Server]:
     """A running server on a fresh database; sign-up makes no workspace, so that tests make what they need."""
     async with running_server(database_url=database_url, signup_creates_workspace=False) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Any]:
+    """The S3 service of the session; imported only where it is needed, since that takes seconds."""
+    from tests.support.storages import s3_service
+
+    with s3_service() as service:
+        yield service

@@ -153,7 +153,7 @@ async def test_a_socket_whose_handling_fails_is_closed_properly(
     async def broken(*args: Any, **kwargs: Any) -> Any:
         raise ValueError("broken")
 
-    monkeypatch.setattr(sqlite.app[RUNNER], "look_at", broken)
+    monkeypatch.setattr(sqlite.app[RUNNER], "check", broken)
     await socket.send({"page": "table", "table_id": 1})
     await socket.until(lambda: socket.closed)
     assert socket.closed == (1012, "error")
@@ -168,7 +168,7 @@ async def test_a_connect_handler_that_fails_leaves_nothing_behind(
     async def broken(*args: Any, **kwargs: Any) -> Any:
         raise ValueError("broken")
 
-    monkeypatch.setattr(sqlite.app[RUNNER], "look_at", broken)
+    monkeypatch.setattr(sqlite.app[RUNNER], "check", broken)
     client = socketio.AsyncClient(reconnection=False)
     with pytest.raises(socketio.exceptions.ConnectionError):
         await client.connect(sqlite.url, namespaces=["/core"], auth={"token": ann.token}, transports=["websocket"])

@@ -87,7 +87,7 @@ async def test_a_connect_that_is_looked_at_for_long_is_not_cut_short(
             await may.wait()
             return await look_at(*args, **kwargs)
 
-        monkeypatch.setattr(runner, "look_at", slow)
+        monkeypatch.setattr(runner, "check", slow)
         async with client(server, "websocket") as it:
             (first,) = (waiting := server.app[SOCKETIO]._idle._waiting).values()
             entering = asyncio.create_task(it.enter(ann))
@@ -162,7 +162,7 @@ async def test_a_client_that_died_while_it_was_looked_at_is_no_ghost(
             await may.wait()
             return await look_at(*args, **kwargs)
 
-        monkeypatch.setattr(runner, "look_at", slow)
+        monkeypatch.setattr(runner, "check", slow)
         async with websocket(server.url, PATH) as socket:
             await socket.send_str(f'40/core,{{"token":"{ann.token}"}}')
             await begun.wait()

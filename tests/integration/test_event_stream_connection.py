@@ -220,7 +220,7 @@ async def test_a_client_that_leaves_before_the_answer_leaves_nothing_behind(
         await may_look.wait()
         return await look_at(*args, **kwargs)
 
-    monkeypatch.setattr(runner, "look_at", slow)
+    monkeypatch.setattr(runner, "check", slow)
     wire = ask()
     opening = asyncio.create_task(wire.open())
     await until(lambda: registry.subscribers)
@@ -242,7 +242,7 @@ async def test_a_stop_while_a_stream_begins_ends_it(grid: Grid, ask: Ask, monkey
         await close_sockets(grid.server.app)
         return await look_at(*args, **kwargs)
 
-    monkeypatch.setattr(runner, "look_at", stopping)
+    monkeypatch.setattr(runner, "check", stopping)
     wire = ask("Connection: close")
     assert (await wire.open()).startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
     assert await wire.rest() == b"0\r\n\r\n"

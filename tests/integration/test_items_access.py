@@ -1,11 +1,13 @@
 """The items API: who is let in, and what is refused without a trace."""
 
+import re
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from server.rest.openapi import PATH
 from tests.support.app import PASSWORD, Person, Server
 from tests.support.boards import Board, Connect, listening, make_board
 
@@ -106,6 +108,33 @@ async def test_tokens_are_taken_with_and_without_a_scheme(server: Server, board:
         for method, path in (("GET", "/workspaces"), ("POST", "/items"), ("DELETE", f"/items/{uuid.uuid4()}")):
             answer = await server.request(method, path, {} if method == "POST" else None, headers=headers)
             assert (answer.status, list(answer.body)) == (401, ["message"]), (headers, method, path)
+
+
+async def test_every_resource_takes_the_token_in_each_way_and_nothing_without(server: Server, board: Board) -> None:
+    """Of ids that are unknown and bodies that are empty, so that nobody gets further than through the door."""
+    token, before, asked = board.ann.token, await board.position(), 0
+    cookie, foreign = {"Cookie": f"access_token={token}"}, {"Origin": "https://evil.example"}
+    good = [{"Authorization": f"{scheme}{token}"} for scheme in ("", "Bearer ", "JWT ")]
+    good += [cookie | {"Origin": server.url}, {"Authorization": token} | foreign]
+    bad = [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": board.ann.refresh_token}]
+    bad += [{"Cookie": "access_token=nonsense", "Origin": server.url}, {"Authorization": "nonsense"} | cookie]
+    for path, methods in (await server.request("GET", PATH)).body["paths"].items():
+        for name, operation in methods.items():
+            if {"accessCookie": []} not in operation["security"] or path == "/authenticate/logout":
+                continue
+            url, body = re.sub(r"{\w+}", str(uuid.uuid4()), path), {} if "requestBody" in operation else None
+
+            async def ask(
+                headers: dict[str, str], method: str = name.upper(), to: tuple[str, Any] = (url, body)
+            ) -> int:
+                return (await server.request(method, *to, headers=headers)).status
+
+            assert {await ask(each) for each in good} <= {200, 400, 404}, (name, path)
+            assert {await ask(each) for each in bad} == {401}, (name, path)
+            assert await ask(cookie | foreign) in ({200, 400, 404} if name == "get" else {403}), (name, path)
+            asked += 1
+    assert asked >= 25
+    assert await board.position() == before
 
 
 async def log_in(server: Server, person: Person, **headers: str) -> tuple[Any, str]:

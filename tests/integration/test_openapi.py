@@ -88,12 +88,23 @@ async def test_what_a_client_generator_needs(document: Any) -> None:
     assert problem == {"$ref": "#/components/schemas/DatabaseError"}
 
 
+async def test_a_body_that_is_an_array_is_described_as_one(document: Any) -> None:
+    body = operations(document)["PUT", "/items/{item_id}/values"]["requestBody"]
+    reference = {"$ref": "#/components/schemas/NewValue"}
+    assert body["content"]["application/json"]["schema"] == {"type": "array", "items": reference}
+    assert body["required"] is True
+
+
 @pytest.mark.parametrize(
     ("method", "path", "security"),
     [
         ("GET", "/api/workspaces/", ["accessToken"]),
         ("GET", "/items", ["accessToken", "accessCookie"]),
-        ("GET", "/api/1/ce/{name}", ["projectKey", "projectKey masterKey"]),
+        (
+            "GET",
+            "/api/1/ce/{name}",
+            ["projectKey", "projectKey recordUserToken", "projectKey recordUserCookie", "projectKey masterKey"],
+        ),
         ("POST", "/api/user/token-auth/", []),
     ],
 )

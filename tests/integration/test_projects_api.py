@@ -63,9 +63,8 @@ async def test_refused_projects(endpoint: RunningEndpoint, change: dict[str, Any
         ({"name": "Orders"}, "lower-case"),
         ({"name": "orders?x"}, "lower-case"),
         ({"name": "shop/orders"}, "is taken"),
-        ({"name": "vaults", "secure": True}, "not supported"),
-        ({"name": "people", "authentication": True}, "not supported"),
-        ({"name": "vaults", "access": {"read": True}}, "not supported"),
+        ({"name": "vaults", "access": {"read": True}}, "need a secure endpoint"),
+        ({"name": "people", "authentication": True, "access": {"delete": True}}, "need a secure endpoint"),
         ({}, "name: This field is required."),
     ],
 )
@@ -161,7 +160,7 @@ async def test_changes_that_end_nothing(endpoint: RunningEndpoint) -> None:
     await endpoint.manage("PATCH", ENDPOINT(endpoint), {"description": "Orders of the shop"})
     await endpoint.manage("PATCH", ENDPOINT(endpoint), {"name": endpoint.shown["name"]})
     await endpoint.manage("PATCH", PROJECT(endpoint), {"name": "Shop on the web", "origins": []})
-    answer = await endpoint.admin.request("PATCH", ENDPOINT(endpoint), {"secure": True})
+    answer = await endpoint.admin.request("PATCH", ENDPOINT(endpoint), {"access": {"read": True}})
     assert answer.status == 400
     made = await endpoint.ok("POST", 1)
     assert await socket.next() == {"type": "POST", "record": made}

@@ -7,9 +7,24 @@ from typing import Any
 import pytest
 import socketio
 
+from server.actions.shared_field_types import id_of
 from tests.support.app import Person, RawSocket, Server
 
 WRITERS, CHANGES = 8, 10
+KINDS = (
+    "create",
+    "create",
+    "create",
+    "rename",
+    "move",
+    "state",
+    "values",
+    "values",
+    "finalize",
+    "comment",
+    "delete",
+    "column",
+)
 PATIENCE = 20.0
 ACCEPTED = (200, 201, 204, 400, 404, 409)  # what a change may answer when others change the same things
 
@@ -57,10 +72,10 @@ class Scene:
         self.dice = random.Random(20261121)
 
     async def change_something(self) -> None:
-        """Creates, changes, moves, deletes an item, or changes a column."""
+        """Creates, changes, moves, finalizes, comments on, deletes an item, writes its values, or changes a column."""
         dice, person = self.dice, self.dice.choice(self.people)
         items = [item["id"] for item in await person.ok("GET", f"/items?collection_id={self.collection}&limit=200")]
-        kind = dice.choice(["create", "create", "rename", "move", "state", "delete", "column"]) if items else "create"
+        kind = dice.choice(KINDS) if items else "create"
         name = f"name {dice.randrange(10**6)}"
         if kind == "create":
             await change(person, "POST", "/items", {"column_id": dice.choice(self.columns), "name": name})
@@ -70,6 +85,13 @@ class Scene:
             await change(person, "PATCH", f"/items/{dice.choice(items)}", {"column_id": dice.choice(self.columns)})
         elif kind == "state":
             await change(person, "PATCH", f"/items/{dice.choice(items)}", {"state": "rejected", "error": "blurred"})
+        elif kind == "values":
+            values = [{"field_name": "Total", "value": f"{dice.randrange(10**6)},5", "column_index": dice.randrange(3)}]
+            await change(person, "PUT", f"/items/{dice.choice(items)}/values", values)
+        elif kind == "finalize":
+            await change(person, "POST", f"/items/{dice.choice(items)}/finalize", {})
+        elif kind == "comment":
+            await change(person, "POST", f"/items/{dice.choice(items)}/comments", {"text": name})
         elif kind == "delete":
             await change(person, "DELETE", f"/items/{dice.choice(items)}")
         else:
@@ -84,6 +106,8 @@ async def scene(server: Server) -> Scene:
     collection = await ann.ok("POST", "/collections", {"workspace_id": workspace["id"], "name": "Invoices"})
     body = {"collection_id": collection["id"], "workspace_id": workspace["id"], "name": "Incoming"}
     workflow = await ann.ok("POST", "/workflows", body | {"classification": "SUPPLIER_INVOICE"})
+    field = {"workflow_id": workflow["id"], "field_type_id": id_of("Amount"), "name": "Total"}
+    await ann.ok("POST", "/fields", field)
     return Scene([ann, bob], workspace["id"], collection["id"], workflow)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.commands import SECRET, serving
 
-NAMES = ("jwt_token", "token", "access_token", "accessToken", "key", "masterKey", "pid")
+NAMES = ("jwt_token", "token", "access_token", "accessToken", "client_secret", "key", "masterKey", "pid")
 ENGINE = "/socket.io/?EIO=4&transport=websocket"
 LAST = "/the-last-request"
 

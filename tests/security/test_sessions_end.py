@@ -12,6 +12,8 @@ import pytest
 from server.app import BELL, REGISTRY
 from server.rest.context import TOKENS
 from tests.support.app import PASSWORD, Person, RawSocket, Server, running_server
+from tests.support.boards import make_board
+from tests.support.clients import authenticated, make_client
 from tests.support.commands import run
 from tests.support.core_2026 import arrive, newcomer
 from tests.support.event_stream import StreamClient
@@ -62,21 +64,32 @@ class Open:
 
 async def open_everything(who: Person, nodes: list[Server], workspace: int) -> Open:
     """A connection of every kind on every node."""
-    found = Open()
+    found = await open_items(who, nodes)
     for number, node in enumerate(nodes):
         here = replace(who, server=node)
-        events = await node.websocket(f"/ws/events/?jwt_token={who.token}")
-        await events.expect("authentication")
         found.sockets[f"classic {number}"] = await here.core_socket()
         found.sockets[f"2026 {number}"] = await arrive(here)
-        found.sockets[f"items {number}"] = events
-        for namespace in ("/core", "/events"):
-            for recovery in (False, True):
-                found.endings[f"{namespace} {recovery} {number}"] = await by_websocket(here, namespace, recovery)
-            found.endings[f"{namespace} polling {number}"] = await by_polling(here, namespace)
+        await enter(found, here, "/core", number)
         stream = await StreamClient(here, f"workspace:{workspace}").connect()
         found.endings[f"stream {number}"] = asyncio.create_task(stream.end_of_stream())
     return found
+
+
+async def open_items(who: Person, nodes: list[Server]) -> Open:
+    """A connection of every kind of the items API on every node."""
+    found = Open()
+    for number, node in enumerate(nodes):
+        found.sockets[f"items {number}"] = await node.websocket(f"/ws/events/?jwt_token={who.token}")
+        await found.sockets[f"items {number}"].expect("authentication")
+        await enter(found, replace(who, server=node), "/events", number)
+    return found
+
+
+async def enter(found: Open, who: Person, namespace: str, number: int) -> None:
+    """Enters a namespace in every way."""
+    for recovery in (False, True):
+        found.endings[f"{namespace} {recovery} {number}"] = await by_websocket(who, namespace, recovery)
+    found.endings[f"{namespace} polling {number}"] = await by_polling(who, namespace)
 
 
 async def by_websocket(who: Person, namespace: str, recovery: bool) -> asyncio.Task[None]:
@@ -151,6 +164,26 @@ async def test_the_end_of_an_account_closes_everything_on_all_nodes(
         refresh = {"refresh_token": ann.refresh_token}
         assert (await here.server.request("POST", "/api/user/token-refresh/", refresh)).status == 401
     assert "there is no account" in await asyncio.to_thread(run, "end-account", ann.email, status=1, **environ)
+
+
+async def test_the_end_of_a_client_closes_its_sockets_on_all_nodes(nodes: list[Server]) -> None:
+    """Another client of the same workspace goes on."""
+    board = await make_board(await newcomer(nodes[0], "Ann"))
+    client, program = await make_client(board), await authenticated(nodes[0], await make_client(board))
+    doomed = await authenticated(nodes[1], client)
+    opened, others = await open_items(doomed, nodes), await open_items(program, nodes)
+    assert known(nodes, doomed) == known(nodes, program) == opened.alive() == 8
+    await board.ann.ok("DELETE", f"/clients/{client['client_id']}")
+    await opened.all_closed()
+    assert opened.codes() == {4403} and known(nodes, doomed) == opened.alive() == 0
+    assert known(nodes, program) == others.alive() == 8
+    for node in nodes:
+        assert (await replace(doomed, server=node).request("GET", "/workspaces")).status == 401
+        socket = await node.websocket(f"/ws/events/?jwt_token={doomed.token}")
+        assert not (await socket.expect("authentication"))[0]["success"]
+    for task in others.endings.values():
+        task.cancel()
+    await asyncio.gather(*others.endings.values(), return_exceptions=True)
 
 
 async def test_signing_out_closes_what_was_opened_with_the_token_on_all_nodes(nodes: list[Server]) -> None:

@@ -259,7 +259,7 @@ async def test_a_client_that_goes_while_it_is_let_in_is_no_ghost(
         return await look_at(*args, **kwargs)
 
     async with websocket(siege.server.url, PATH) as socket:
-        monkeypatch.setattr(runner, "look_at", slow)
+        monkeypatch.setattr(runner, "check", slow)
         await socket.send_str(f'40/core,{{"token":"{siege.eve.token}"}}')
         await begun.wait()
         if last:

@@ -25,14 +25,14 @@ from tests.support.socketio_client import Refused as ConnectError
 from tests.support.socketio_client import session_client
 
 OTHER = "another-key-for-tests-that-is-long-enough"
-HEADER = {"alg": "HS256", "typ": "JWT", "kid": key_id(SECRET)}
+HEADER = {"alg": "HS256", "kid": key_id(SECRET), "typ": "JWT"}
 NOW = int(time.time())
 CLAIMS = {"token_type": "access", "exp": NOW + 86400, "iat": NOW, "jti": "a", "user_id": 1}
 HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 
 
 def part(value: Any) -> str:
-    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    raw = value if isinstance(value, bytes) else json.dumps(value, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
@@ -131,18 +131,40 @@ def refusal(ours: Tokens, token: str) -> str:
     return str(caught.value)
 
 
-def test_what_is_refused_here_differs_from_a_good_token_in_one_thing(ours: Tokens) -> None:
-    claims = ours.read_access(GOOD)
+OTHERWISE = "otherwise"
+SPELLINGS = {"as ours": HEADER, OTHERWISE: dict(sorted(HEADER.items(), reverse=True))}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_what_is_refused_here_differs_from_a_good_token_in_one_thing(ours: Tokens, spelling: str) -> None:
+    good = forge(SPELLINGS[spelling])
+    assert (good.partition(".")[0] == ours.access(1).partition(".")[0]) is (spelling == "as ours")
+    claims = ours.read_access(good)
     assert (claims.user_id, claims.issued_at, claims.expires_at, claims.jti) == (1, NOW, NOW + 86400, "a")
+
+
+def spelt_otherwise(token: str) -> str:
+    """A well signed token whose header says the same in other words; others as they are."""
+    header, body, signature = (*token.split("."), "", "")[:3]
+    if header != part(HEADER) or not signature or part(mac_of(f"{header}.{body}")) != signature:
+        return token
+    signed = f"{part(SPELLINGS[OTHERWISE])}.{body}"
+    return f"{signed}.{part(mac_of(signed))}"
+
+
+def mac_of(signed: str) -> bytes:
+    return hmac.digest(SECRET.encode(), signed.encode(), "sha256")
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_token_that_is_wrong_in_one_thing_is_refused(ours: Tokens, name: str) -> None:
-    assert refusal(ours, REFUSED[name]) == str(Refused(INVALID_ACCESS_TOKEN))
+    for token in {REFUSED[name], spelt_otherwise(REFUSED[name])}:
+        assert refusal(ours, token) == str(Refused(INVALID_ACCESS_TOKEN))
 
 
 def test_neither_kind_of_token_serves_as_the_other(ours: Tokens) -> None:
     assert refusal(ours, ours.refresh(1, "ann@example.com", True))
+    assert refusal(ours, ours.client(1)) and ours.read_access(ours.client(1), clients=True).user_id == 1
     with pytest.raises(Refused) as caught:
         ours.read_refresh(ours.access(1))
     assert caught.value.kind is INVALID_REFRESH_TOKEN

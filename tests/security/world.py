@@ -33,12 +33,19 @@ async def make_world(ann: Person) -> World:
 
 
 async def make_board_and_records(ann: Person, workspace: int) -> World:
-    """A collection with a workflow, a column and an item; a webhook; a project with an endpoint and a record."""
+    """A collection with a workflow, a column and an item with a value and a comment; a client and a webhook; a project
+    with an endpoint and a record."""
     collection = await ann.ok("POST", "/collections", {"workspace_id": str(workspace), "name": "Board"})
     workflow_body = {"collection_id": collection["id"], "classification": "OTHER", "name": "Flow"}
     workflow = await ann.ok("POST", "/workflows", workflow_body)
     column = await ann.ok("POST", "/columns", {"workflow_id": workflow["id"], "name": "To do"})
-    item = await ann.ok("POST", "/items", {"column_id": column["id"], "name": "Item"})
+    field_type = await ann.ok("POST", "/field_types", {"workspace_id": str(workspace), "name": "Type"})
+    field_body = {"workflow_id": workflow["id"], "field_type_id": field_type["id"], "name": "Field"}
+    field = await ann.ok("POST", "/fields", field_body)
+    values = [{"field_id": field["id"], "value": "x"}]
+    item = await ann.ok("POST", "/items", {"column_id": column["id"], "name": "Item", "values": values})
+    comment = await ann.ok("POST", f"/items/{item['id']}/comments", {"text": "Why?"})
+    client = await ann.ok("POST", "/clients", {"workspace_id": str(workspace), "name": "Client"})
     project = await ann.ok("POST", "/api/projects/", {"workspace_id": workspace, "name": "Project"})
     endpoint = await ann.ok("POST", f"/api/projects/{project['id']}/endpoints/", {"name": f"endpoint-{project['id']}"})
     webhook = await ann.server.app[RUNNER].act(
@@ -54,6 +61,12 @@ async def make_board_and_records(ann: Person, workspace: int) -> World:
         "workflow_id": workflow["id"],
         "column_id": column["id"],
         "item_id": item["id"],
+        "value_id": item["values"][0]["id"],
+        "field_type_id": field_type["id"],
+        "template_name": "api-standard",
+        "comment_id": comment["id"],
+        "client_id": client["client_id"],
+        "client_secret": client["client_secret"],
         "webhook_id": webhook["id"],
         "project_id": project["id"],
         "endpoint_id": endpoint["id"],

@@ -1,6 +1,7 @@
 """Boards of the items API for tests: a workspace with a workflow, and clients of `/events`."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ from typing import Any
 
 import socketio
 
-from tests.support.app import PATIENCE, Person, Server
+from server.actions.shared_field_types import id_of
+from server.app import RELAY
+from tests.support.app import PATIENCE, Person, RawSocket, Server
 
 SPACE_TIME = "%Y-%m-%d %H:%M:%S.%f"
 ISO_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -93,8 +96,38 @@ class Board:
         made: dict[str, Any] = await self.ann.ok("POST", "/items", {"column_id": self.columns[column], "name": name})
         return made
 
+    async def field(self, name: str, kind: str = "Text", **more: Any) -> dict[str, Any]:
+        """A new field of the workflow, of a shared type."""
+        body = {"workflow_id": self.workflow["id"], "field_type_id": id_of(kind), "name": name}
+        made: dict[str, Any] = await self.ann.ok("POST", "/fields", body | more)
+        return made
+
     async def position(self) -> int:
         return await self.ann.server.log_position()
+
+
+class Ears:
+    """One client of each style that selected a workspace."""
+
+    def __init__(self, listener: Listener, raw: RawSocket, server: Server) -> None:
+        self.listener, self.raw, self.server = listener, raw, server
+
+    async def rest(self) -> list[Heard]:
+        """What both were told since the last time, the same in the same order."""
+        await self.server.app[RELAY].reached(await self.server.log_position())
+        told = await self.listener.rest()
+        await self.raw.until(lambda: len(self.raw.messages) - self.raw._taken >= len(told))
+        assert [(message["type"], message["data"]) for message in self.raw.rest()] == told
+        return told
+
+
+async def ears_of(listener: Listener, person: Person, workspace: Any) -> Ears:
+    """A raw socket beside a listener that has selected the same workspace."""
+    raw = await person.server.websocket(f"/ws/events/?jwt_token={person.token}")
+    await raw.next()
+    await raw.send({"select-workspace": workspace})
+    assert (await raw.next())["type"] == "workspace-selected"
+    return Ears(listener, raw, person.server)
 
 
 async def make_board(ann: Person) -> Board:
@@ -114,6 +147,19 @@ def brief(heard: list[Heard]) -> list[tuple[str, str] | tuple[str, str, int]]:
         else:
             short.append((name, argument if isinstance(argument, str) else argument["id"]))
     return short
+
+
+async def refuses_bodies(who: Person, path: str) -> None:
+    """What every resource with a JSON body answers to another type, too much, and nonsense."""
+    server, token = who.server, {"Authorization": who.token}
+    for data, kind, status in (
+        (b"<x/>", "application/xml", 415),
+        (b"x" * (server.settings.max_body_size + 1), "application/json", 413),
+        (b"{", "application/json", 400),
+        (b"[]", "application/json", 400),
+    ):
+        answer = await server.request("POST", path, data=io.BytesIO(data), headers=token | {"Content-Type": kind})
+        assert (answer.status, list(answer.body)) == (status, ["message"]), (path, kind)
 
 
 Connect = Callable[..., Awaitable[Listener]]

@@ -65,8 +65,19 @@ class RunningEndpoint:
         return socket
 
     def watchers(self) -> int:
-        """How many sockets are in the endpoint's room; nothing on the wire tells it."""
-        return len(self.server.app[REGISTRY].members.get(rooms.endpoint(self.shown["id"]), ()))
+        """How many sockets hear of the endpoint; nothing on the wire tells it."""
+        members, number = self.server.app[REGISTRY].members, self.shown["id"]
+        return sum(len(members.get(room, ())) for room in (rooms.endpoint(number), rooms.endpoint_owners(number)))
+
+    async def another(self, name: str, **flags: Any) -> "RunningEndpoint":
+        """One more endpoint of the same project."""
+        path = f"/api/projects/{self.project['id']}/endpoints/"
+        shown = await self.manage("POST", path, {"name": name} | flags)
+        return RunningEndpoint(self.server, self.admin, self.project, shown)
+
+    async def change(self, **options: Any) -> None:
+        """Changes options of the endpoint."""
+        self.shown = await self.manage("PATCH", f"/api/endpoints/{self.shown['id']}/", options)
 
     async def manage(self, method: str, path: str, body: Any = None) -> Any:
         return await self.admin.ok(method, path, body)

@@ -38,7 +38,9 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-@pytest.mark.parametrize("name", ["jwt_token", "token", "access_token", "accessToken", "key", "masterKey", "pid"])
+@pytest.mark.parametrize(
+    "name", ["jwt_token", "token", "access_token", "accessToken", "client_secret", "key", "masterKey", "pid"]
+)
 @pytest.mark.parametrize(
     "text",
     [

@@ -48,6 +48,9 @@ def test_both_spellings_of_postgresql_are_taken(url: str) -> None:
         ({"ROOMCAST_WORKERS": "0"}, "ROOMCAST_WORKERS: "),
         ({"ROOMCAST_WORKERS": "4"}, "needs REDIS_URL"),
         ({"LOG_FORMAT": "xml"}, "LOG_FORMAT: "),
+        ({"FILE_STORAGE": "/srv/files"}, "FILE_STORAGE: "),
+        ({"FILE_STORAGE": "s3://"}, "FILE_STORAGE: "),
+        ({"FILE_STORAGE": "file://host/dir"}, "FILE_STORAGE: "),
         ({"PING_INTERVAL": "0"}, "PING_INTERVAL: "),
     ],
 )

@@ -53,7 +53,7 @@ SCHEMA = """
     );
     CREATE TABLE account (
         id {id},
-        email VARCHAR(254) NOT NULL UNIQUE,
+        email VARCHAR(254) UNIQUE,
         first_name VARCHAR(150) NOT NULL,
         password VARCHAR(255) NOT NULL,
         is_staff BOOLEAN NOT NULL,
@@ -190,6 +190,7 @@ SCHEMA = """
         name VARCHAR(255) NOT NULL,
         settings TEXT NOT NULL,
         accounts TEXT NOT NULL,
+        predefined_accounts TEXT NOT NULL,
         cost_centers TEXT NOT NULL,
         projects TEXT NOT NULL,
         currencies TEXT NOT NULL,
@@ -236,13 +237,73 @@ SCHEMA = """
         original_file_id VARCHAR(36),
         deleted BOOLEAN NOT NULL,
         page_count INTEGER NOT NULL,
+        comment_count INTEGER NOT NULL,
         status_messages TEXT NOT NULL,
+        accountings TEXT NOT NULL,
         created_at TIMESTAMP NOT NULL,
         updated_at TIMESTAMP NOT NULL
     );
     CREATE INDEX item_workspace_id ON item (workspace_id);
     CREATE INDEX item_column_id_deleted_created_at_id ON item (column_id, deleted, created_at, id);
     CREATE INDEX item_collection_id_deleted_created_at_id ON item (collection_id, deleted, created_at, id);
+    CREATE TABLE item_field_type (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        formatter TEXT,
+        validator TEXT,
+        created_at TIMESTAMP NOT NULL,
+        updated_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX item_field_type_workspace_id ON item_field_type (workspace_id);
+    CREATE TABLE item_field (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        workflow_id VARCHAR(36) NOT NULL,
+        field_type_id VARCHAR(36) NOT NULL,
+        name VARCHAR(255) NOT NULL,
+        shared BOOLEAN NOT NULL,
+        required BOOLEAN NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX item_field_workspace_id ON item_field (workspace_id);
+    CREATE INDEX item_field_workflow_id ON item_field (workflow_id);
+    CREATE INDEX item_field_field_type_id ON item_field (field_type_id);
+    CREATE TABLE item_value (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        item_id VARCHAR(36) NOT NULL,
+        field_id VARCHAR(36) NOT NULL,
+        column_index INTEGER,
+        value TEXT NOT NULL,
+        extracted TEXT,
+        count INTEGER NOT NULL,
+        page_number INTEGER,
+        location TEXT,
+        valid BOOLEAN NOT NULL,
+        algorithm VARCHAR(64),
+        confidence DOUBLE PRECISION
+    );
+    CREATE INDEX item_value_item_id ON item_value (item_id);
+    CREATE INDEX item_value_field_id ON item_value (field_id);
+    CREATE TABLE item_comment (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        item_id VARCHAR(36) NOT NULL,
+        user_id INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX item_comment_item_id_created_at_id ON item_comment (item_id, created_at, id);
+    CREATE TABLE client (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        workspace_id INTEGER NOT NULL,
+        user_id INTEGER NOT NULL UNIQUE,
+        name VARCHAR(150) NOT NULL,
+        secret VARCHAR(64) NOT NULL,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX client_workspace_id ON client (workspace_id);
     CREATE TABLE webhook (
         id VARCHAR(36) NOT NULL PRIMARY KEY,
         workspace_id INTEGER NOT NULL,
@@ -287,10 +348,45 @@ SCHEMA = """
         endpoint_id INTEGER NOT NULL,
         unique_id VARCHAR(32) NOT NULL UNIQUE,
         data TEXT NOT NULL,
+        file_id VARCHAR(36),
         created_at VARCHAR(24) NOT NULL,
-        updated_at VARCHAR(24) NOT NULL
+        updated_at VARCHAR(24) NOT NULL,
+        owner_id BIGINT
     );
     CREATE INDEX record_endpoint_id_id ON record (endpoint_id, id);
+    CREATE INDEX record_endpoint_id_owner_id_id ON record (endpoint_id, owner_id, id) WHERE owner_id IS NOT NULL;
+    CREATE TABLE record_user (
+        record_id BIGINT NOT NULL PRIMARY KEY,
+        endpoint_id INTEGER NOT NULL,
+        password VARCHAR(255) NOT NULL
+    );
+    CREATE INDEX record_user_endpoint_id ON record_user (endpoint_id);
+    CREATE TABLE record_login (
+        id {bigid},
+        endpoint_id INTEGER NOT NULL,
+        name VARCHAR(254) NOT NULL,
+        user_id BIGINT NOT NULL
+    );
+    CREATE UNIQUE INDEX record_login_endpoint_id_name ON record_login (endpoint_id, name);
+    CREATE INDEX record_login_user_id ON record_login (user_id);
+    CREATE TABLE record_session (
+        jti VARCHAR(64) NOT NULL PRIMARY KEY,
+        user_id BIGINT NOT NULL,
+        project_id INTEGER NOT NULL,
+        expires_at BIGINT NOT NULL
+    );
+    CREATE INDEX record_session_user_id ON record_session (user_id);
+    CREATE INDEX record_session_expires_at ON record_session (expires_at);
+    CREATE TABLE stored_file (
+        id VARCHAR(36) NOT NULL PRIMARY KEY,
+        key VARCHAR(32) NOT NULL UNIQUE,
+        name VARCHAR(255) NOT NULL,
+        content_type VARCHAR(255) NOT NULL,
+        size BIGINT NOT NULL,
+        expires_ms BIGINT,
+        created_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX stored_file_expires_ms ON stored_file (expires_ms) WHERE expires_ms IS NOT NULL;
 """
 
 

@@ -7,10 +7,10 @@ from server.store.models.base import JSONField, Record
 
 
 class User(Record):
-    """An account. `email` is lower case and serves as username; tokens issued before `tokens_valid_from` (seconds)
-    are refused."""
+    """An account. `email` is lower case and serves as username; null for the account of a client, which is found by no
+    login. Tokens issued before `tokens_valid_from` (seconds) are refused."""
 
-    email = CharField(254, unique=True)
+    email = CharField(254, unique=True, null=True)
     first_name = CharField(150)
     password = CharField(255)
     is_staff = BooleanField(default=False)
@@ -52,8 +52,8 @@ class Workspace(Record):
 
 
 class Membership(Record):
-    """A user in a workspace; `permissions` is ADMIN or MEMBER, `order` the place in the user's own list, `began` the
-    log position at which it began: nothing of the workspace up to there is ever told to the user."""
+    """A user in a workspace; `permissions` is ADMIN, MEMBER or CLIENT, `order` the place in the user's own list,
+    `began` the log position at which it began: nothing of the workspace up to there is ever told to the user."""
 
     workspace_id = IntegerField()
     user_id = IntegerField(index=True)

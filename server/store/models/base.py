@@ -6,7 +6,7 @@ plain integers, so that a missing parent is a question an action asks and answer
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Self
 
@@ -49,8 +49,11 @@ class Record(Model):  # type: ignore[misc]
         model: Any = cls
         sql = find_statement(model, database.param, tuple(values))
         row = database.execute_sql(sql, [fields[name].db_value(value) for name, value in values.items()]).fetchone()
-        if row is None:
-            return None
+        return cls.of_row(row) if row is not None else None
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Self:
+        """The row whose columns, in the order of `columns`, have these values."""
         loaded = zip(cls._meta.sorted_fields, row, strict=True)
         found = cls(__no_default__=True, **{field.name: field.python_value(value) for field, value in loaded})
         found._dirty.clear()
@@ -60,9 +63,13 @@ class Record(Model):  # type: ignore[misc]
 @cache
 def find_statement(model: Any, param: str, names: tuple[str, ...]) -> str:
     """SELECT of all columns of a model by some of them."""
-    columns = ", ".join(f'"{field.column_name}"' for field in model._meta.sorted_fields)
     where = " AND ".join(f'"{model._meta.fields[name].column_name}" = {param}' for name in names)
-    return f'SELECT {columns} FROM "{model._meta.table_name}" WHERE {where} LIMIT 1'
+    return f'SELECT {columns(model)} FROM "{model._meta.table_name}" WHERE {where} LIMIT 1'
+
+
+def columns(model: Any) -> str:
+    """All columns of a model, each with its table."""
+    return ", ".join(f'"{model._meta.table_name}"."{field.column_name}"' for field in model._meta.sorted_fields)
 
 
 class JSONField(TextField):  # type: ignore[misc]

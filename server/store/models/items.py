@@ -18,6 +18,7 @@ class Collection(Record):
     name = CharField(255)
     settings = JSONField(default=dict)
     accounts = JSONField(default=list)
+    predefined_accounts = JSONField(default=list)
     cost_centers = JSONField(default=list)
     projects = JSONField(default=list)
     currencies = JSONField(default=list)
@@ -75,7 +76,9 @@ class Item(Record):
     original_file_id = CharField(36, null=True)
     deleted = BooleanField(default=False)
     page_count = IntegerField(default=0)
+    comment_count = IntegerField(default=0)
     status_messages = JSONField(default=list)
+    accountings = JSONField(default=list)
     created_at = DateTimeField(default=now)
     updated_at = DateTimeField(default=now)
 
@@ -85,3 +88,18 @@ class Item(Record):
             (("column_id", "deleted", "created_at", "id"), False),  # also counts the items of a column
             (("collection_id", "deleted", "created_at", "id"), False),
         )
+
+
+class Comment(Record):
+    """What somebody says about an item; it is never changed."""
+
+    id = CharField(36, primary_key=True, default=new_id)
+    workspace_id = IntegerField()
+    item_id = CharField(36)
+    user_id = IntegerField()
+    text = TextField()
+    created_at = DateTimeField(default=now)
+
+    class Meta:
+        table_name = "item_comment"
+        indexes = ((("item_id", "created_at", "id"), False),)

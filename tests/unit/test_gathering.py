@@ -1,0 +1,115 @@
+"""Reads that wait together are answered together, each with what is its own."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from peewee import DataError
+
+from server.errors import CONFLICT, Refused, Unavailable
+from server.store import gathering
+from server.store.gathering import Gathering, Outcome
+
+
+class Reader:
+    """A store of one number; `open` lets snapshots begin."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.sizes: list[int] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.error: Exception | None = None
+
+    async def read(self, run: Callable[..., list[Outcome]], queries: Sequence[Any]) -> list[Outcome]:
+        self.sizes.append(len(queries))
+        value = self.value
+        await self.open.wait()
+        if self.error is not None:
+            raise self.error
+        return run(value, queries)
+
+
+def same(tx: int) -> int:
+    return tx
+
+
+def refused(tx: int) -> int:
+    raise Refused(CONFLICT, "no")
+
+
+def broken(tx: int) -> int:
+    raise DataError("this one cannot be asked")
+
+
+async def test_those_that_wait_share_a_snapshot_that_begins_after_they_were_asked() -> None:
+    reader = Reader()
+    reader.open.clear()
+    reads: Gathering[int] = Gathering(reader.read, 1)
+    first = asyncio.gather(*[reads.ask(same) for _ in range(3)])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert reader.sizes == [3]
+    reader.value = 1
+    later = asyncio.gather(*[reads.ask(same) for _ in range(2)])
+    await asyncio.sleep(0)
+    reader.value = 2
+    reader.open.set()
+    assert (await first, await later, reader.sizes) == ([0, 0, 0], [2, 2], [3, 2])
+
+
+async def test_one_after_the_other_is_answered_too() -> None:
+    reads: Gathering[int] = Gathering(Reader().read, 1)
+    async with asyncio.timeout(5):
+        assert [await reads.ask(same) for _ in range(50)] == [0] * 50
+
+
+async def test_a_lane_more_does_not_wait_for_the_first() -> None:
+    reader = Reader()
+    reads: Gathering[int] = Gathering(reader.read, 2)
+    reader.open.clear()
+    slow = asyncio.ensure_future(reads.ask(same))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    other = asyncio.ensure_future(reads.ask(same))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert reader.sizes == [1, 1]
+    reader.open.set()
+    assert (await slow, await other) == (0, 0)
+
+
+async def test_no_snapshot_takes_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "MOST", 4)
+    reader = Reader()
+    reads: Gathering[int] = Gathering(reader.read, 1)
+    await asyncio.gather(*[reads.ask(same) for _ in range(10)])
+    assert reader.sizes == [4, 4, 2]
+
+
+async def test_what_one_read_raises_is_its_own_affair() -> None:
+    reads: Gathering[int] = Gathering(Reader().read, 1)
+    results = await asyncio.gather(*map(reads.ask, (same, refused, same, broken, same)), return_exceptions=True)
+    assert [type(result) for result in results] == [int, Refused, int, DataError, int]
+
+
+async def test_a_database_that_is_away_is_away_for_all_and_asked_once() -> None:
+    reader = Reader()
+    reads: Gathering[int] = Gathering(reader.read, 1)
+    reader.error = Unavailable("away")
+    results = await asyncio.gather(reads.ask(same), reads.ask(same), return_exceptions=True)
+    assert [type(result) for result in results] == [Unavailable] * 2 and reader.sizes == [2]
+    reader.error = None
+    assert await reads.ask(same) == 0
+
+
+async def test_who_gives_up_costs_nobody_else_anything() -> None:
+    reader = Reader()
+    reads: Gathering[int] = Gathering(reader.read, 1)
+    gone, stays = (asyncio.ensure_future(reads.ask(same)) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await stays == 0
+    with pytest.raises(asyncio.CancelledError):
+        await gone
