@@ -24,9 +24,10 @@ expressions: `["AND", ["REGEXP_MATCH", "^[A-Z]{3}$", "VALUE"], ["NOT", ["EQ", "V
 | NOT | true or false | the opposite |
 | IF | true or false, x, y | x or y, and only that one is evaluated |
 
-Where a text is no number or date, a formatter leaves the value as it was, and a validator says no. An empty value is
-valid: whether there must be one is the field's `required`. Regexes and replacements are literals; `check` refuses at
-definition whatever could not be evaluated, so that `evaluate` fails on no value.
+Where a text is no number or date, a formatter leaves the value as it was, and a validator says no; a formatter whose
+result is too long, or has a NUL, leaves the value too. An empty value is valid: whether there must be one is the field's
+`required`. Regexes and replacements are literals; `check` refuses at definition whatever could not be evaluated, so that
+`evaluate` fails on no value.
 """
 
 import re
@@ -123,13 +124,18 @@ def check_value(formatter: Any, validator: Any, value: str) -> tuple[str, bool]:
             made = evaluate(formatter, value)
         except Unreadable:
             made = value
-        formatted = made if isinstance(made, str) and len(made) <= MAX_VALUE else value
+        formatted = made if isinstance(made, str) and can_be_kept(made) else value
     if validator is None or not formatted:
         return formatted, True
     try:
         return formatted, evaluate(validator, formatted) is True
     except Unreadable:
         return formatted, False
+
+
+def can_be_kept(text: str) -> bool:
+    """Whether a text is short enough and every database takes it: a replacement may write NUL as `\\0`."""
+    return len(text) <= MAX_VALUE and "\0" not in text
 
 
 def evaluate(expression: Any, value: str) -> Result:

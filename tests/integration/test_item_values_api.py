@@ -289,3 +289,13 @@ async def test_values_written_at_once_are_all_kept(board: Board, ears: Ears) -> 
     told = [item["values"] for _, item in await ears.rest()]
     assert [len(values) for values in told] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert (await board.ann.ok("GET", f"/items/{item['id']}"))["values"] == told[-1]
+
+
+async def test_a_formatter_that_writes_nul_leaves_the_value_as_it_was(board: Board) -> None:
+    ann, item = board.ann, await board.item()
+    kind = {"workspace_id": board.uuid, "name": "Odd", "formatter": ["REGEXP_REPLACE", "a", r"\0", "VALUE"]}
+    made = await ann.ok("POST", "/field_types", kind)
+    field = {"workflow_id": board.workflow["id"], "field_type_id": made["id"], "name": "Odd"}
+    await ann.ok("POST", "/fields", field)
+    (value,) = await ann.ok("PUT", f"/items/{item['id']}/values", [{"field_name": "Odd", "value": "abc"}])
+    assert value["value"] == "abc"

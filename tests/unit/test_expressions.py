@@ -149,6 +149,14 @@ def test_an_empty_value_is_valid_and_a_formatter_that_gives_too_much_is_passed_o
     assert check_value(None, None, "x") == ("x", True)
 
 
+def test_a_formatter_that_writes_nul_is_passed_over() -> None:
+    """No expression has one, but a replacement may write it in octal digits, and PostgreSQL takes no text with it."""
+    for replacement in (r"\0", r"\000", r"\g<0>\0"):
+        formatter = ["REGEXP_REPLACE", "a", replacement, VALUE]
+        assert find_faults(formatter, None) == {}
+        assert check_value(formatter, ["EQ", VALUE, "abc"], "abc") == ("abc", True)
+
+
 def nested(depth: int) -> Any:
     return VALUE if depth == 0 else ["TRIM", nested(depth - 1)]
 
