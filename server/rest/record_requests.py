@@ -71,11 +71,12 @@ def unique_ids(request: web.Request) -> list[str]:
 
 
 def one_unique_id(request: web.Request) -> str | None:
-    """The id of the one record that is meant, None where none is named; raises Refused for several."""
+    """The id of the one record that is meant, None where none is named; an empty id names a record that is not there,
+    never the user's own. Raises Refused for several."""
     named = unique_ids(request)
     if len(named) > 1:
         raise Refused(INVALID_QUERY, "Only one record can be meant here.")
-    return named[0] or None if named else None
+    return named[0] if named else None
 
 
 def refuse_login(request: web.Request) -> None:

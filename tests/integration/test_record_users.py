@@ -239,6 +239,15 @@ async def test_put_and_delete_are_for_the_owner_only(club: Club) -> None:
     assert await socket.next() == {"type": "PUT", "record": told}
 
 
+async def test_an_empty_unique_id_does_not_mean_ones_own_record(club: Club) -> None:
+    """A program that lost an id must not delete its user."""
+    ann = await club.join("ann")
+    for method in ("GET", "PUT", "DELETE"):
+        answer = await ann.call(club.people, method, {"age": 7}, uniqueId="")
+        assert refusal(answer) == (400, "There is no such record."), method
+    assert (await ann.ok(club.people, "GET"))["data"] == {"username": "ann"}
+
+
 async def test_a_new_password_ends_every_token_and_changes_nothing_else(club: Club) -> None:
     ann = await club.join()
     other = await club.session(ann.id)
