@@ -21,7 +21,7 @@ from server.delivery.outlet import Outlet
 from server.delivery.rooms import Registry
 from server.delivery.wire import Frame, Wire
 from server.errors import CloseCode, Unavailable
-from server.events.control import SessionMoved
+from server.events.control import SessionMoved, WebhooksChanged
 from server.events.rooms import CONTROL
 from server.store import log
 from server.store.log import LoggedEvent
@@ -33,6 +33,7 @@ SLICE = 20  # of them delivered in one turn of the event loop
 GAP_PATIENCE = 0.01  # seconds: neighbours of a gap are usually on their way from another thread
 REMEMBERED = 2048  # events: more than are committed while a connection reads its history
 REMEMBERED_BYTES = 16 << 20
+NEUTRAL = {SessionMoved.type, WebhooksChanged.type}  # changes that entitle no socket to more or less
 logger = logging.getLogger(__name__)
 
 
@@ -176,7 +177,7 @@ class Relay:
                 arrival.set_result(None)
 
     def _apply(self, event: LoggedEvent) -> None:
-        if event.type != SessionMoved.type:  # which entitles nobody to anything
+        if event.type not in NEUTRAL:
             self.last_control = event.id
         entitlements.apply(self.registry, event)
         self.on_control(event)

@@ -12,7 +12,7 @@ from server.delivery.relay import Relay
 from server.delivery.rooms import Registry
 from server.delivery.subscribers import Subscriber
 from server.events import rooms
-from server.events.control import AccessEnded, AccessGranted, SessionsEnded, TablesClosed
+from server.events.control import AccessEnded, AccessGranted, SessionsEnded, TablesClosed, WebhooksChanged
 from server.events.event import ControlEvent, Origin
 from server.events.subscription import Subscription
 from server.store.log import LoggedEvent, Recorded
@@ -152,6 +152,20 @@ async def test_admission_checks_again_when_an_entitlement_changed_meanwhile(rela
 
     assert await relay.admit(check) is False
     assert checks == 2
+
+
+async def test_admission_does_not_check_again_for_what_entitles_no_socket(relay: Relay) -> None:
+    """The story: an admin makes and removes webhooks as fast as the log takes it, and nobody else gets in."""
+    checks = 0
+
+    async def check() -> tuple[bool, int]:
+        nonlocal checks
+        checks += 1
+        relay.hear([control(checks, WebhooksChanged(7))])
+        return True, 0
+
+    assert await relay.admit(check) is True
+    assert checks == 1
 
 
 async def test_admission_waits_until_the_relay_has_come_to_what_the_check_saw(relay: Relay, store: Store) -> None:
