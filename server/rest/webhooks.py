@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import Field
 
 from server.actions import webhooks
@@ -38,7 +38,7 @@ async def list_webhooks(request: web.Request) -> web.Response:
 
 @routes.post("/webhooks")
 async def create_webhook(request: web.Request) -> web.Response:
-    """Makes a webhook; its URL is looked up first, for admins only."""
+    """Makes a webhook; its URL is looked up first, for admins only. The answer is the only one that shows its secret."""
     body = await read_body(request, NewWebhook)
     await look(request, webhooks.check_admin, workspace_id=body.workspace_id)
     try:
@@ -46,7 +46,9 @@ async def create_webhook(request: web.Request) -> web.Response:
     except NotAllowed as refusal:
         raise InvalidBody.of("url", str(refusal), "invalid") from None
     made = await act(request, webhooks.create_webhook, workspace_id=body.workspace_id, url=body.url, events=body.events)
-    return respond(made, 201)
+    answer = respond(made, 201)
+    answer.headers[hdrs.CACHE_CONTROL] = "no-store"
+    return answer
 
 
 @routes.delete("/webhooks")

@@ -32,6 +32,7 @@ async def board(server: Server) -> Board:
 async def test_post_webhooks_answers_the_webhook_and_its_secret_once(board: Board) -> None:
     answer = await board.ann.request("POST", "/webhooks", {"workspace_id": board.workspace, "url": URL})
     assert answer.status == 201
+    assert answer.headers["Cache-Control"] == "no-store"
     made = dict(answer.body)
     assert made.pop("secret").startswith("whsec_")
     assert await board.ann.ok("GET", f"/webhooks?workspace_id={board.uuid}") == [made]
