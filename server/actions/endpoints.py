@@ -84,14 +84,17 @@ def create_endpoint(
 
 
 def update_endpoint(tx: Transaction, actor: Actor, *, endpoint_id: int, changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes an endpoint; admins only. Its sockets are closed when more than the description changed. Raises Refused
-    where records would become users, or users records."""
+    """Changes an endpoint; admins only. Its sockets are closed when more than the description changed. Once `secure` or
+    `authentication` is cleared, nothing is replayed of before. Raises Refused where records would become users, or
+    users records."""
     endpoint = enter_endpoint(tx, actor, endpoint_id)
     before = options(endpoint)
     if changes.get("authentication", endpoint.authentication) != endpoint.authentication and has_records(endpoint):
         raise Refused(BAD_OPTIONS, "The flag authentication can be changed only while there are no records.")
     for name, value in changes.items():
         setattr(endpoint, name, value)
+    if any(before[flag] and not getattr(endpoint, flag) for flag in ("secure", "authentication")):
+        endpoint.opened = tx.position()
     keep(endpoint)
     if options(endpoint) != before:
         tx.record(EndpointClosed(endpoint_id, OPTIONS_CHANGED))

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from server.actions.records import visit
+from server.actions.records import Place, visit
 from server.auth.tokens import Claims
 from server.auth.visitors import Visitor
 from server.events import rooms
@@ -21,7 +21,11 @@ class Heard(NamedTuple):
 
 def open_endpoint(tx: Transaction, visitor: Visitor, *, name: str) -> Heard:
     """The rooms that a visitor of an endpoint may join: who sees only own records hears only of them."""
-    place = visit(visitor, name)
+    return heard_at(visit(visitor, name))
+
+
+def heard_at(place: Place) -> Heard:
+    """What a visitor hears who was let in."""
     number, user = place.endpoint.id, place.user
     if user is None:
         return Heard(rooms.endpoint(number))
@@ -34,6 +38,10 @@ def open_endpoint(tx: Transaction, visitor: Visitor, *, name: str) -> Heard:
 def open_endpoint_since(
     tx: Transaction, visitor: Visitor, *, name: str, cursor: int, chunk: int, most: int | None
 ) -> tuple[Heard, History | None]:
-    """The same with what was told there above the cursor; no history where the past is gone."""
-    heard = open_endpoint(tx, visitor, name=name)
+    """The same with what was told there above the cursor; no history where the past is gone, or from before the endpoint
+    was opened."""
+    place = visit(visitor, name)
+    heard = heard_at(place)
+    if cursor < place.endpoint.opened:
+        return heard, None
     return heard, read_history(tx.db, {heard.room: cursor}, cursor, chunk=chunk, most=most)

@@ -124,6 +124,28 @@ async def test_a_replay_follows_the_flags_of_its_time(club: Club) -> None:
     assert [(await own.next())["record"] for _ in range(2)] == [made[0], made[2]]
 
 
+@pytest.mark.parametrize("flag", ["secure", "authentication"])
+async def test_what_a_few_were_told_is_not_replayed_to_everybody_later(club: Club, connect: Connect, flag: str) -> None:
+    """The log still has deleted records, and those of users, when an endpoint is opened to all who have its key."""
+    ann, endpoint = await club.join("ann"), club.people if flag == "authentication" else club.vault
+    start = await club.server.log_position()
+    made = await ann.ok(club.vault, "POST", "secret")
+    await ann.ok(club.vault, "DELETE", uniqueId=made["uniqueId"])
+    await ann.ok(club.people, "DELETE")
+    await endpoint.change(authentication=False, secure=False)
+    opened = await club.server.log_position()
+    socket, client = await endpoint.socket(since=start - 1, offsets="true"), await connect()
+    assert await socket.next() == {"type": "refresh", "position": opened}
+    answer = await client.subscribe(endpoint, since=start - 1)
+    assert answer["refresh"] is True
+    said = await endpoint.ok("POST", "open to all")
+    assert (await socket.next())["record"] == said
+    (refresh, _), (_, told) = await client.take(2)
+    assert (refresh, told["record"], await client.rest()) == ("refresh", said, [])
+    late = await endpoint.listening(since=opened)
+    assert (await late.next())["record"] == said and late.rest() == []
+
+
 async def test_an_authentication_endpoint_tells_each_user_of_the_own_record(club: Club) -> None:
     ann, bob = await club.join("ann"), await club.join("bob")
     socket = await ann.listening(club.people)

@@ -24,6 +24,7 @@ SCHEMA = """
         authentication BOOLEAN NOT NULL,
         secure BOOLEAN NOT NULL,
         access TEXT NOT NULL,
+        opened BIGINT NOT NULL,
         created_at TIMESTAMP NOT NULL
     );
     CREATE INDEX record_endpoint_project_id ON record_endpoint (project_id);

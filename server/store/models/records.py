@@ -30,7 +30,8 @@ class Project(Record):
 
 
 class Endpoint(Record):
-    """An endpoint; its name is unique on the server."""
+    """An endpoint; its name is unique on the server. `opened` is the log position at which it last let in whom it had
+    kept out; what was told before, to a few perhaps, is replayed to nobody."""
 
     id = AutoField()
     project_id = IntegerField(index=True)
@@ -39,6 +40,7 @@ class Endpoint(Record):
     authentication = BooleanField(default=False)
     secure = BooleanField(default=False)
     access = JSONField(default=dict)
+    opened = BigIntegerField(default=0)
     created_at = DateTimeField(default=now)
 
     class Meta:
