@@ -27,11 +27,12 @@ from server.rest.context import (
 )
 from server.rest.middlewares import ORIGINS
 from server.rest.schema_types import Invalid
-from server.rest.schemas import Body, InvalidBody, ListOf
+from server.rest.schemas import Body, InvalidBody, ListOf, Query
 
 P = ParamSpec("P")
 T = TypeVar("T")
 B = TypeVar("B", bound=Body)
+Q = TypeVar("Q", bound=Query)
 COOKIE = "access_token"
 SAFE_METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
 
@@ -71,17 +72,27 @@ async def look(request: web.Request, query: Action[P, T], *args: P.args, **kwarg
     return await look_as(request, credentials(request), query, *args, **kwargs)
 
 
-async def read_body(request: web.Request, model: type[B]) -> B:
-    """The checked body; who sends it is looked at first. Raises Refused or UnsupportedMediaType."""
+def require_token(request: web.Request) -> None:
+    """Raises Refused where nobody has signed in."""
     if credentials(request).claims is None:
         raise Refused(NO_CREDENTIALS)
+
+
+async def read_body(request: web.Request, model: type[B]) -> B:
+    """The checked body; who sends it is looked at first. Raises Refused or UnsupportedMediaType."""
+    require_token(request)
     return model.read(await read_json(request))
+
+
+def read_query(request: web.Request, model: type[Q]) -> Q:
+    """The checked query; who sends it is looked at first. Raises Refused."""
+    require_token(request)
+    return model.read(dict(request.query))
 
 
 async def read_list(request: web.Request, name: str, model: type[B], most: int) -> list[dict[str, Any]]:
     """What was given of each element of a body that is an array; refusals name it. Raises as `read_body`."""
-    if credentials(request).claims is None:
-        raise Refused(NO_CREDENTIALS)
+    require_token(request)
     raw = await read_json(request)
     try:
         found: list[B] = ListOf(model, max_length=most).clean(raw)

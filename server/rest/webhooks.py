@@ -8,7 +8,7 @@ from pydantic import Field
 from server.actions import webhooks
 from server.destinations import MAX_URL, Destinations, NotAllowed
 from server.rest.context import no_content, respond
-from server.rest.items_context import act, look, read_body
+from server.rest.items_context import act, look, read_body, read_query
 from server.rest.schema_types import Char, Choice
 from server.rest.schemas import Body, InvalidBody, ListOf, Query
 
@@ -38,7 +38,7 @@ async def list_webhooks(request: web.Request) -> web.Response:
 
 @routes.post("/webhooks")
 async def create_webhook(request: web.Request) -> web.Response:
-    """Makes a webhook; its URL is looked up first, for admins only. The answer is the only one that shows its secret."""
+    """Makes a webhook; its URL is looked up first, for admins only. No other answer shows its secret."""
     body = await read_body(request, NewWebhook)
     await look(request, webhooks.check_admin, workspace_id=body.workspace_id)
     try:
@@ -54,7 +54,7 @@ async def create_webhook(request: web.Request) -> web.Response:
 @routes.delete("/webhooks")
 async def delete_webhooks(request: web.Request) -> web.Response:
     """Ends the webhooks of a workspace that have a URL."""
-    asked = WebhooksOfUrl.read(dict(request.query))
+    asked = read_query(request, WebhooksOfUrl)
     await act(request, webhooks.delete_webhooks, workspace_id=asked.workspace_id, url=asked.url)
     return no_content()
 

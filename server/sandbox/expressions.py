@@ -25,9 +25,9 @@ expressions: `["AND", ["REGEXP_MATCH", "^[A-Z]{3}$", "VALUE"], ["NOT", ["EQ", "V
 | IF | true or false, x, y | x or y, and only that one is evaluated |
 
 Where a text is no number or date, a formatter leaves the value as it was, and a validator says no; a formatter whose
-result is too long, or has a NUL, leaves the value too. An empty value is valid: whether there must be one is the field's
-`required`. Regexes and replacements are literals; `check` refuses at definition whatever could not be evaluated, so that
-`evaluate` fails on no value.
+result is too long, or has a NUL, leaves the value too. An empty value is valid: whether there must be one is the
+field's `required`. Regexes and replacements are literals; `check` refuses at definition whatever could not be
+evaluated, so that `evaluate` fails on no value.
 """
 
 import re

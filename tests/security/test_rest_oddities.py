@@ -13,7 +13,7 @@ import pytest_asyncio
 from server.rest.context import READINESS
 from tests.security.raw_http import exchange, sending, statuses
 from tests.security.world import World, make_world
-from tests.support.app import PATIENCE, Person, Server, running_server
+from tests.support.app import PATIENCE, Answer, Person, Server, running_server
 from tests.support.core_2026 import newcomer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -316,15 +316,24 @@ async def find_rows(ann: Person, world: World, text: str) -> Any:
 async def test_an_upload_whose_name_leads_elsewhere(ann: Person, folder: Path, name: str) -> None:
     """REST: an upload whose name has `../`."""
     world = await make_world(ann)
-    files = files_below(folder)
+    files, storage = files_below(folder), folder / "data/deep/odd.sqlite3.files"
     before = await ann.server.log_position()
-    for path in (f"/api/1/ce/{world['name']}?key={world['key']}", "/items", "/api/user-files/upload-file/"):
-        part = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nevil\r\n--b--\r\n'
-        headers = {"Content-Type": "multipart/form-data; boundary=b"}
-        answer = await ann.request("POST", path, headers=headers, data=part.encode())
-        assert answer.status in (400, 404, 415), answer
-    assert await ann.server.log_position() == before
-    assert files_below(folder) == files
+    for path in ("/items", "/api/user-files/upload-file/"):
+        assert (await upload(ann, path, name)).status in (400, 404, 415), path
+    assert (files_below(folder), await ann.server.log_position()) == (files, before)
+    answer = await upload(ann, f"/api/1/ce/{world['name']}?key={world['key']}", name)
+    kept = set(files_below(folder)) - set(files)
+    if answer.status == 200:
+        assert not {"/", "\\", "\0"} & set(answer.body["data"]["fileName"]), "nobody is led elsewhere by it"
+        assert kept and all(path.is_relative_to(storage) and "evil" not in path.name for path in kept)
+    else:
+        assert (answer.status, kept) == (400, set()), "a head that no parser takes"
+
+
+async def upload(ann: Person, path: str, name: str) -> Answer:
+    part = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nevil\r\n--b--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    return await ann.request("POST", path, headers=headers, data=part.encode())
 
 
 def files_below(folder: Path) -> list[Path]:
