@@ -3,17 +3,19 @@
 Invariants: each socket gets what was written to it in that order, in one write; what many sockets are to get alike is
 joined once for all of them. What goes to the same audience stays one list until it is sent, and costs each socket
 nothing but the kernel's work; only where audiences of one turn differ is it put together socket by socket. A socket
-whose earlier bytes still wait, or that is being closed, is left to its transport: nothing overtakes them, and a
-descriptor that may be somebody else's by now is never written to.
+whose earlier bytes still wait, or that is being closed, is left to its transport: nothing overtakes them. A descriptor
+is written to until its connection is lost, and closed only after that, so it is never somebody else's.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from array import array
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 from server import faults
 from server.delivery import sending
+from server.delivery.sending import NOBODY, Slot
 
 FEW = 4  # sockets for which one call is not worth its preparation
 logger = logging.getLogger(__name__)
@@ -23,14 +25,52 @@ class Writable(Protocol):
     """A socket with frames to send."""
 
     transport: asyncio.Transport
-    descriptor: int  # -1 while only the transport can write
+    slot: Slot  # of its descriptor, which is -1 while only the transport may write
     frames: tuple[bytes, ...]  # written in this turn to this socket alone
 
     def put(self, data: bytes) -> None:
         """Gives bytes to the transport, which sends them as soon as it can; drops them when the socket has ended."""
 
 
-Audience: TypeAlias = Sequence[Sequence[Writable]]  # groups of sockets; no socket is in two
+class Crowd:
+    """Sockets that are told alike, arranged for the loop in C once for many events."""
+
+    __slots__ = ("slots", "sockets")
+
+    def __init__(self, sockets: Iterable[Writable]) -> None:
+        self.sockets = list(sockets)
+        self.slots = array("i", [socket.slot.number for socket in self.sockets])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Crowd) and self.slots == other.slots
+
+    def __contains__(self, socket: Writable) -> bool:
+        return socket.slot.number in self.slots
+
+    def write(self, data: bytes, without: Collection[Writable] = ()) -> None:
+        """Sends the same to all but some, who are in the crowd; one broken socket must not cost the others their
+        event."""
+        if len(self.sockets) < FEW or sending.send_to_slots is None:
+            for socket in self.sockets:
+                if socket not in without:
+                    put(socket, data)
+            return
+        slots = self.slots[:] if without else self.slots
+        for socket in without:
+            slots[slots.index(socket.slot.number)] = NOBODY
+        for place, sent in sending.send(data, slots):
+            put(self.sockets[place], data[sent:])
+
+
+def put(socket: Writable, data: bytes) -> None:
+    try:
+        socket.put(data)
+    except Exception:
+        logger.exception("a socket could not be written to")
+        socket.transport.abort()
+
+
+Audience: TypeAlias = Sequence[Crowd]  # no socket is in two
 
 
 class Outlet:
@@ -38,8 +78,9 @@ class Outlet:
 
     def __init__(self) -> None:
         self._due = False
-        self._audience: Audience = ()  # what was told to it stands in `_told`, for each of its groups
+        self._audience: Audience = ()  # what was told to it stands in `_told`, for each of its crowds
         self._told: list[list[bytes]] = []
+        self._untold: dict[Writable, set[int]] = {}  # which of that some sockets are not told
         self._waiting: list[Writable] = []  # sockets with frames of their own
         self._scattered = False  # what audiences are told goes to the frames of their sockets
 
@@ -50,20 +91,26 @@ class Outlet:
         self._schedule()
         self._append(socket, (frame,))
 
-    def tell(self, audience: Audience, frames: Sequence[bytes]) -> None:
-        """Sends each group of an audience its frame."""
+    def tell(self, audience: Audience, frames: Sequence[bytes], without: Collection[Writable] = ()) -> None:
+        """Sends each crowd of an audience its frame, but for some sockets, which may be in none."""
         if self._waiting and not self._scattered:
             self.flush()
         self._schedule()
-        if self._told and audience != self._audience:
+        if self._told and audience is not self._audience and audience != self._audience:
             self._scatter()
         if self._scattered:
-            self._append_all(audience, [(frame,) for frame in frames])
-        elif self._told:
-            for told, frame in zip(self._told, frames, strict=True):
-                told.append(frame)
-        else:
-            self._audience, self._told = audience, [[frame] for frame in frames]
+            for crowd, frame in zip(audience, frames, strict=True):
+                one = (frame,)
+                for socket in crowd.sockets:
+                    if socket not in without:
+                        self._append(socket, one)
+            return
+        if not self._told:
+            self._audience, self._told = audience, [[] for _ in audience]
+        for socket in without:
+            self._untold.setdefault(socket, set()).add(len(self._told[0]))
+        for told, frame in zip(self._told, frames, strict=True):
+            told.append(frame)
 
     def _schedule(self) -> None:
         if not self._due:
@@ -76,14 +123,16 @@ class Outlet:
 
     def _scatter(self) -> None:
         """From now on in this turn each socket has frames of its own."""
-        audience, told, self._audience, self._told = self._audience, self._told, (), []
         self._scattered = True
-        self._append_all(audience, [tuple(frames) for frames in told])
+        audience, told, untold = self._take_told()
+        for crowd, frames in zip(audience, told, strict=True):
+            for socket in crowd.sockets:
+                self._append(socket, tuple(left(frames, untold.get(socket))))
 
-    def _append_all(self, audience: Audience, frames: Sequence[tuple[bytes, ...]]) -> None:
-        for sockets, more in zip(audience, frames, strict=True):
-            for socket in sockets:
-                self._append(socket, more)
+    def _take_told(self) -> tuple[Audience, list[list[bytes]], dict[Writable, set[int]]]:
+        taken = self._audience, self._told, self._untold
+        self._audience, self._told, self._untold = (), [], {}
+        return taken
 
     def _append(self, socket: Writable, frames: tuple[bytes, ...]) -> None:
         if not socket.frames:
@@ -92,35 +141,25 @@ class Outlet:
 
     def flush(self) -> None:
         """Sends what waits now."""
-        audience, told, self._audience, self._told = self._audience, self._told, (), []
+        audience, told, untold = self._take_told()
         waiting, self._waiting = self._waiting, []
         self._scattered = False
-        for sockets, frames in zip(audience, told, strict=True):
-            write(sockets, b"".join(frames))
+        for crowd, frames in zip(audience, told, strict=True):
+            apart = [socket for socket in untold if socket in crowd]
+            crowd.write(b"".join(frames), apart)
+            for socket in apart:
+                if own := left(frames, untold[socket]):
+                    put(socket, b"".join(own))
             faults.reach("mid_delivery")
         alike: dict[tuple[bytes, ...], list[Writable]] = {}
         for socket in waiting:
             alike.setdefault(socket.frames, []).append(socket)
             socket.frames = ()
         for together, sockets in alike.items():
-            write(sockets, b"".join(together))
+            Crowd(sockets).write(b"".join(together))
             faults.reach("mid_delivery")
 
 
-def write(sockets: Sequence[Writable], data: bytes) -> None:
-    """Sends the same to all; one broken socket must not cost the others their event."""
-    if len(sockets) < FEW or sending.send_to_all is None:
-        for socket in sockets:
-            put(socket, data)
-        return
-    descriptors = [-1 if socket.transport.is_closing() else socket.descriptor for socket in sockets]
-    for place, sent in sending.send(data, descriptors):
-        put(sockets[place], data[sent:])
-
-
-def put(socket: Writable, data: bytes) -> None:
-    try:
-        socket.put(data)
-    except Exception:
-        logger.exception("a socket could not be written to")
-        socket.transport.abort()
+def left(frames: Sequence[bytes], untold: Collection[int] | None) -> Sequence[bytes]:
+    """The frames without those of some numbers."""
+    return [frame for number, frame in enumerate(frames) if number not in untold] if untold else frames

@@ -185,7 +185,7 @@ class Relay:
     def _send(self, event: LoggedEvent) -> None:
         fanout = self.registry.fanout(event)
         if fanout.wires:
-            self.outlet.tell(fanout.sockets, [wire.event(event) for wire in fanout.wires])
+            self.outlet.tell(fanout.audience, [wire.event(event) for wire in fanout.wires], fanout.left_out)
         frames: dict[Wire, Frame] = {}
         for subscriber in fanout.others:
             wire = subscriber.wire

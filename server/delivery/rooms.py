@@ -100,7 +100,8 @@ class Registry:
         if event.origin is None:
             return found
         user_id, sid = event.origin
-        acting = [one for one in self.users.get(user_id, ()) if one.sid == sid]
+        own = (subscriber for subscriber in self.users.get(user_id, ()) if subscriber.sid == sid)
+        acting = [subscriber for subscriber in own if not subscriber.rooms.keys().isdisjoint(rooms)]
         return found.without(acting) if acting else found
 
     def _fanout(self, room: str) -> Fanout:

@@ -2,7 +2,9 @@
 
 Python's own `socket.send` gives up the interpreter at each call, so beside a busy thread a thousand of them take
 seconds; and between two calls it spoils the caches that the kernel needs. The loop keeps the interpreter and costs
-little more than the kernel does (bench/RESULTS.md). `python -m server.delivery.sending` compiles it, with the C
+little more than the kernel does (bench/RESULTS.md). It finds the descriptors in one table, by the slots of the sockets:
+to look at a thousand objects of Python would cost a third of a microsecond each, most of it for waiting for memory,
+since the kernel's work has filled the caches in between. `python -m server.delivery.sending` compiles it, with the C
 compiler of the system; without it everything works, slower.
 """
 
@@ -15,7 +17,7 @@ import sysconfig
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 SOURCE = Path(__file__).with_suffix(".c")
 LIBRARY = SOURCE.with_name(f"_sending{sysconfig.get_config_var('SHLIB_SUFFIX') or '.so'}")
@@ -32,20 +34,54 @@ def compile_library() -> None:
 def load_library() -> Any:
     """The function of the loop; None where it was not compiled, or not for this system."""
     try:
-        return ctypes.PyDLL(str(LIBRARY)).send_to_all  # which keeps the interpreter, unlike CDLL
+        return ctypes.PyDLL(str(LIBRARY)).send_to_slots  # which keeps the interpreter, unlike CDLL
     except (OSError, AttributeError):
         return None
 
 
-send_to_all = load_library()
+send_to_slots = load_library()
 
 
-def send(data: bytes, descriptors: list[int]) -> Iterator[tuple[int, int]]:
+class Slot:
+    """The place of one socket in the table of descriptors. It is nobody else's as long as this object is there, so who
+    keeps sockets and the numbers of their slots together never writes to another socket."""
+
+    __slots__ = ("number",)
+    table = array("i", [-1])
+    free: ClassVar[list[int]] = []
+
+    def __init__(self, descriptor: int) -> None:
+        if self.free:
+            self.number = self.free.pop()
+            self.descriptor = descriptor
+        else:
+            self.number = len(self.table)
+            self.table.append(descriptor)
+
+    @property
+    def descriptor(self) -> int:
+        """Where the loop writes to; -1 while it may not."""
+        return self.table[self.number]
+
+    @descriptor.setter
+    def descriptor(self, value: int) -> None:
+        self.table[self.number] = value
+
+    def __del__(self) -> None:
+        self.descriptor = -1
+        self.free.append(self.number)
+
+
+NOBODY = 0  # the number of a slot that no socket has
+
+
+def send(data: bytes, slots: "array[int]") -> Iterator[tuple[int, int]]:
     """Sends to all; gives place and number of bytes sent for each socket that did not take everything, whatever the
-    reason. Only where `send_to_all` is there."""
-    count = len(descriptors)
-    sockets, short_of, taken = array("i", descriptors), array("i", bytes(4 * count)), array("i", bytes(4 * count))
-    left = send_to_all(address(sockets), count, data, ctypes.c_size_t(len(data)), address(short_of), address(taken))
+    reason. Only where `send_to_slots` is there."""
+    count = len(slots)
+    short_of, taken = array("i", bytes(4 * count)), array("i", bytes(4 * count))
+    places = address(Slot.table), address(slots), count
+    left = send_to_slots(*places, data, ctypes.c_size_t(len(data)), address(short_of), address(taken))
     return zip(short_of[:left], taken[:left], strict=True)
 
 

@@ -21,6 +21,7 @@ from server.delivery.backlog import Backlog
 from server.delivery.limits import Limits
 from server.delivery.outlet import Outlet
 from server.delivery.pings import Pings
+from server.delivery.sending import Slot
 from server.delivery.subscribers import Link
 from server.delivery.turnstile import ENDINGS
 from server.delivery.websocket_handshake import detach, handshake
@@ -72,9 +73,9 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         "_waiter",
         "address",
         "closing",
-        "descriptor",
         "frames",
         "server",
+        "slot",
         "transport",
     )
 
@@ -82,7 +83,8 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         self.server = server
         self.address = address  # that it is counted for
         self.transport = transport
-        self.descriptor = self._own = descriptor_of(transport)
+        self._own = descriptor_of(transport)
+        self.slot = Slot(self._own)
         self.limit = server.send_buffer_limit
         self.seen = None
         self.frames: tuple[Frame, ...] = ()
@@ -120,10 +122,10 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
             self.pause_writing()
 
     def pause_writing(self) -> None:
-        self.descriptor = -1
+        self.slot.descriptor = -1
 
     def resume_writing(self) -> None:
-        self.descriptor = self._own
+        self.slot.descriptor = self._own
 
     def backlog(self) -> int:
         return self.transport.get_write_buffer_size() + sum(map(len, self.frames))
@@ -143,9 +145,12 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         self.write(websocket_frame(code.to_bytes(2, "big") + text, FINAL | CLOSE))
         self.server.outlet.flush()
         self.closing = True
-        self.descriptor = self._own = -1
+        self._write_no_more()
         self._deadline = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.transport.abort)
         self._end_if_idle()
+
+    def _write_no_more(self) -> None:
+        self.slot.descriptor = self._own = -1
 
     def ping(self) -> None:
         self.write(PING_FRAME)
@@ -253,6 +258,7 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = LOST
+        self._write_no_more()  # the transport closes the descriptor after this
         self.server.forget(self)
         if self._deadline is not None:
             self._deadline.cancel()

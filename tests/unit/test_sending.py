@@ -3,11 +3,13 @@
 import shutil
 import socket
 import subprocess
+from array import array
 from pathlib import Path
 
 import pytest
 
 from server.delivery import sending
+from server.delivery.sending import NOBODY, Slot
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def test_it_is_compiled_where_there_is_a_compiler(place: Path, monkeypatch: pyte
         return
     sending.compile_library()
     assert [each.name for each in place.iterdir()] == ["_sending.so"]
-    monkeypatch.setattr(sending, "send_to_all", sending.load_library())
+    monkeypatch.setattr(sending, "send_to_slots", sending.load_library())
     ours, theirs = socket.socketpair()
     full, slow = socket.socketpair()
     with ours, theirs, full, slow:
@@ -34,12 +36,27 @@ def test_it_is_compiled_where_there_is_a_compiler(place: Path, monkeypatch: pyte
                 full.send(bytes(1 << 16))
             except BlockingIOError:
                 break
-        descriptors = [ours.fileno(), full.fileno(), -1, ours.fileno()]
-        assert list(sending.send(b"four", descriptors)) == [(1, 0), (2, 0)]
+        slots = [Slot(number) for number in (ours.fileno(), full.fileno(), -1, ours.fileno())]
+        numbers = array("i", [slots[0].number, slots[1].number, NOBODY, slots[2].number, slots[3].number])
+        assert list(sending.send(b"four", numbers)) == [(1, 0), (3, 0)]
         assert theirs.recv(99) == b"fourfour"
         ours.setblocking(False)
-        ((index, sent),) = sending.send(bytes(64 << 20), [ours.fileno()])
+        ((index, sent),) = sending.send(bytes(64 << 20), numbers[:1])
         assert index == 0 and 0 < sent < 64 << 20
+
+
+def test_a_slot_is_somebody_elses_only_when_nobody_has_it() -> None:
+    first, second = Slot(11), Slot(12)
+    number = first.number
+    assert len({NOBODY, number, second.number}) == 3
+    crowd = [first]
+    del first
+    third = Slot(13)
+    assert third.number != number and crowd[0].descriptor == 11
+    crowd.clear()
+    assert Slot.table[number] == -1, "nothing is written there any more"
+    fourth = Slot(14)
+    assert fourth.number == number and (fourth.descriptor, second.descriptor, third.descriptor) == (14, 12, 13)
 
 
 def test_without_a_compiler_it_says_so_and_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
