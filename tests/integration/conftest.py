@@ -1,4 +1,6 @@
-"""Fixtures of the integration tests: one running server per test, on both databases."""
+"""Fixtures of the integration tests: one running server per test, on both databases, and what tests of an API need.
+
+A module that wants another server defines `server` itself; the other fixtures then use that one."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -8,16 +10,23 @@ from typing import Any
 import pytest
 
 from tests.support.app import Server, running_server
+from tests.support.boards import Board, Connect, Ears, ears_of, listening, make_board
+from tests.support.core_2026 import newcomer
+from tests.support.receivers import Receiver, receiving
+from tests.support.records import RunningEndpoint, running_endpoint
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """A migrated SQLite database without rows, for what is the same on every database."""
+    return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'test.sqlite3')}"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest) -> str:
     """A migrated database without rows, of each kind."""
-    if request.param == "postgres":
-        url: str = request.getfixturevalue("migrated_postgres_url")
-        return url
-    copy = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "test.sqlite3")
-    return f"sqlite:///{copy}"
+    url: str = request.getfixturevalue("migrated_postgres_url" if request.param == "postgres" else "sqlite_url")
+    return url
 
 
 @pytest.fixture
@@ -25,6 +34,38 @@ async def server(database_url: str) -> AsyncIterator[Server]:
     """A running server on a fresh database; sign-up makes no workspace, so that tests make what they need."""
     async with running_server(database_url=database_url, signup_creates_workspace=False) as running:
         yield running
+
+
+@pytest.fixture
+async def board(server: Server) -> Board:
+    """Ann's workspace with a workflow."""
+    return await make_board(await newcomer(server, "Ann"))
+
+
+@pytest.fixture
+async def listen(server: Server) -> AsyncIterator[Connect]:
+    """Connects clients to `/events`: `await listen(person, workspace)`."""
+    async with listening(server) as connect:
+        yield connect
+
+
+@pytest.fixture
+async def ears(board: Board, listen: Connect) -> Ears:
+    """A client of each style on Ann's workspace."""
+    return await ears_of(await listen(board.ann, board.uuid), board.ann, board.uuid)
+
+
+@pytest.fixture
+async def endpoint(server: Server) -> RunningEndpoint:
+    """An endpoint of records, in a project of its own."""
+    return await running_endpoint(server)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A web server that takes webhooks."""
+    async with receiving() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -27,11 +27,6 @@ GONE = [0, -1, "x", "", True, 1.5, [1], {}, 2**62, 2**64, "9" * 40]
 
 
 @pytest.fixture
-async def endpoint(server: Server) -> RunningEndpoint:
-    return await running_endpoint(server)
-
-
-@pytest.fixture
 async def connect(server: Server) -> AsyncIterator[Connect]:
     async with records_clients(server.url) as found:
         yield found

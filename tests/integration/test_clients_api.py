@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -11,22 +10,10 @@ import pytest
 
 from server.rest.openapi import PATH
 from tests.support.app import SECRET, Server, running_server
-from tests.support.boards import SPACE_TIME, Board, Connect, Listener, brief, listening, make_board, refuses_bodies
+from tests.support.boards import SPACE_TIME, Board, Connect, Listener, brief, make_board, refuses_bodies
 from tests.support.clients import acting, authenticated, make_client
 from tests.support.core_2026 import newcomer
 from tests.support.socketio_client import Refused, session_client
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await newcomer(server, "Ann"))
-
-
-@pytest.fixture
-async def listen(server: Server) -> AsyncIterator[Connect]:
-    async with listening(server) as connect:
-        yield connect
-
 
 # ---- POST, GET /clients; DELETE /clients/{client_id}
 
@@ -172,8 +159,8 @@ async def test_post_authenticate_client_refuses_in_the_same_words(server: Server
     assert await board.position() == before
 
 
-async def test_post_authenticate_client_is_throttled_as_logins_are(migrated_copy: str) -> None:
-    async with running_server(database_url=migrated_copy, logins_per_account=2, login_window=900.0) as server:
+async def test_post_authenticate_client_is_throttled_as_logins_are(sqlite_url: str) -> None:
+    async with running_server(database_url=sqlite_url, logins_per_account=2, login_window=900.0) as server:
         board = await make_board(await newcomer(server, "Ann"))
         client, other = await make_client(board), await make_client(board)
         for _ in range(4):
@@ -183,11 +170,6 @@ async def test_post_authenticate_client_is_throttled_as_logins_are(migrated_copy
         found = await refusal(server, client)
         assert found["status"] == 429 and int(found["headers"]["Retry-After"]) > 0
         await authenticated(server, other)
-
-
-@pytest.fixture
-def migrated_copy(tmp_path: Any) -> str:
-    return f"sqlite:///{tmp_path}/throttled.sqlite3"
 
 
 # ---- what a client may do

@@ -3,26 +3,12 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
-
-import pytest
 
 from server.app import STORE
 from server.store.models import Comment, Item
 from tests.support.app import Server
-from tests.support.boards import SPACE_TIME, Board, Connect, brief, listening, make_board, refuses_bodies
+from tests.support.boards import SPACE_TIME, Board, Connect, brief, refuses_bodies
 from tests.support.core_2026 import newcomer
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await newcomer(server, "Ann"))
-
-
-@pytest.fixture
-async def listen(server: Server) -> AsyncIterator[Connect]:
-    async with listening(server) as connect:
-        yield connect
 
 
 async def test_post_items_id_comments_tells_the_item_once(board: Board, listen: Connect) -> None:

@@ -11,11 +11,6 @@ from tests.support.records import RunningEndpoint, running_endpoint
 PAGE, OTHER = "https://app.example.com", "https://evil.example"
 
 
-@pytest.fixture
-async def endpoint(server: Server) -> RunningEndpoint:
-    return await running_endpoint(server)
-
-
 async def test_every_socket_hears_every_change_once_and_in_order(endpoint: RunningEndpoint) -> None:
     sockets = [await endpoint.listening() for _ in range(3)]
     numbers = await asyncio.gather(*(endpoint.ok("POST", number) for number in range(20)))

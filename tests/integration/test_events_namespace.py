@@ -3,7 +3,6 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
@@ -11,18 +10,7 @@ import pytest
 import socketio
 
 from tests.support.app import PASSWORD, PATIENCE, SECRET, Server
-from tests.support.boards import Board, Connect, Listener, brief, listening, make_board
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await server.sign_up("Ann"))
-
-
-@pytest.fixture
-async def listen(server: Server) -> AsyncIterator[Connect]:
-    async with listening(server) as connect:
-        yield connect
+from tests.support.boards import Board, Connect, Listener, brief, make_board
 
 
 async def test_every_place_of_the_token_is_taken(server: Server, board: Board, listen: Connect) -> None:
@@ -79,7 +67,7 @@ async def test_tokens_of_ended_sessions_are_refused(server: Server, board: Board
     await asyncio.wait_for(socket.ended.wait(), PATIENCE)
 
 
-async def test_selecting_and_deselecting(server: Server, board: Board, listen: Connect) -> None:
+async def test_select_workspace_and_deselect_workspace(server: Server, board: Board, listen: Connect) -> None:
     other = await make_board(board.ann)
     socket = await listen(board.ann)
     for spelling in (board.workspace, str(board.workspace), board.uuid):

@@ -7,7 +7,6 @@ import random
 import time
 import uuid
 import weakref
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -24,23 +23,12 @@ from server.namespaces import admission
 from server.store import log, retention
 from server.store.transaction import Transaction
 from tests.support.app import PASSWORD, PATIENCE, SECRET, Person, RawSocket, Server
-from tests.support.boards import Board, Connect, listening, make_board
+from tests.support.boards import Board, Connect, make_board
 from tests.support.core_2026 import between_chunks, kinds
 
 Message = dict[str, Any]
 ERROR = {"type": "error", "error": "ERROR_MALFORMED_FRAME"}
 GONE = [0, -1, "x", "", True, 1.5, [1], {}, 2**62, "9" * 30]
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await server.sign_up("Ann"))
-
-
-@pytest.fixture
-async def listen(server: Server) -> AsyncIterator[Connect]:
-    async with listening(server) as connect:
-        yield connect
 
 
 async def arrive(who: Person, token: str | None = None, **query: str) -> RawSocket:
@@ -94,7 +82,7 @@ async def test_refused_tokens_are_told_so_and_closed(server: Server, board: Boar
     assert not server.app[REGISTRY].subscribers
 
 
-async def test_selecting_and_deselecting(board: Board) -> None:
+async def test_select_workspace_and_deselect_workspace(board: Board) -> None:
     other = await make_board(board.ann)
     plain, marked = await arrive(board.ann), await arrive(board.ann, offsets="true")
     await board.item("before any selection")

@@ -42,9 +42,8 @@ def folder(tmp_path: Path, node: Toolchain) -> Path:
 
 
 @pytest.fixture
-async def server(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[Server]:
-    copy = shutil.copy(migrated_sqlite, tmp_path / "test.sqlite3")
-    async with running_server(database_url=f"sqlite:///{copy}", signup_creates_workspace=False) as running:
+async def server(sqlite_url: str) -> AsyncIterator[Server]:
+    async with running_server(database_url=sqlite_url, signup_creates_workspace=False) as running:
         yield running
 
 

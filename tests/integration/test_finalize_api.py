@@ -3,13 +3,10 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-
 from tests.support.app import Server
-from tests.support.boards import SPACE_TIME, Board, Connect, Ears, brief, ears_of, listening, make_board
+from tests.support.boards import SPACE_TIME, Board, Ears, brief, make_board
 from tests.support.core_2026 import newcomer
 
 ACCOUNTS = [{"number": "2440", "description": "Suppliers"}, {"number": "2640", "description": "Tax", "units": ["a"]}]
@@ -25,22 +22,6 @@ ENTRY_KEYS = [
     "id", "account", "debit", "credit", "created_at", "updated_at", "cost_center", "project",
     "transaction_information", "is_accrual", "item_id",
 ]  # fmt: skip
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await newcomer(server, "Ann"))
-
-
-@pytest.fixture
-async def listen(server: Server) -> AsyncIterator[Connect]:
-    async with listening(server) as connect:
-        yield connect
-
-
-@pytest.fixture
-async def ears(board: Board, listen: Connect) -> Ears:
-    return await ears_of(await listen(board.ann, board.uuid), board.ann, board.uuid)
 
 
 async def test_post_items_finalize(board: Board, ears: Ears) -> None:

@@ -2,14 +2,13 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from server.actions.shared_field_types import SHARED, id_of
 from tests.support.app import Server
-from tests.support.boards import SPACE_TIME, Board, Connect, Ears, ears_of, listening, make_board
+from tests.support.boards import SPACE_TIME, Board, Ears, make_board
 from tests.support.core_2026 import newcomer
 
 EMAIL = {
@@ -21,22 +20,6 @@ EMAIL = {
     "shared": True,
 }
 TYPE_KEYS = ["id", "created_at", "updated_at", "name", "workspace_id", "formatter", "validator", "shared"]
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await newcomer(server, "Ann"))
-
-
-@pytest.fixture
-async def listen(server: Server) -> AsyncIterator[Connect]:
-    async with listening(server) as connect:
-        yield connect
-
-
-@pytest.fixture
-async def ears(board: Board, listen: Connect) -> Ears:
-    return await ears_of(await listen(board.ann, board.uuid), board.ann, board.uuid)
 
 
 async def test_get_field_types_shared(board: Board) -> None:

@@ -2,25 +2,11 @@
 
 import re
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest
 
 from server.rest.openapi import PATH
 from tests.support.app import PASSWORD, Person, Server
-from tests.support.boards import Board, Connect, listening, make_board
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await server.sign_up("Ann"))
-
-
-@pytest.fixture
-async def listen(server: Server) -> AsyncIterator[Connect]:
-    async with listening(server) as connect:
-        yield connect
+from tests.support.boards import Board, make_board
 
 
 async def test_refused_bodies_name_the_field_and_leave_nothing(server: Server, board: Board) -> None:
@@ -145,7 +131,7 @@ async def log_in(server: Server, person: Person, **headers: str) -> tuple[Any, s
     return answer, answer.headers.get("Set-Cookie", "")
 
 
-async def test_the_cookie_is_a_credential_for_own_pages_only(server: Server, board: Board) -> None:
+async def test_post_authenticate_user_gives_a_cookie_for_own_pages_only(server: Server, board: Board) -> None:
     answer, cookie = await log_in(server, board.ann)
     assert (answer.status, answer.body) == (200, {"id": board.ann.id, "tos_accepted": True})
     assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
@@ -166,7 +152,7 @@ async def test_the_cookie_is_a_credential_for_own_pages_only(server: Server, boa
     assert (await server.request("POST", "/collections", body, headers=headers)).status == 201
 
 
-async def test_logging_in_and_out(server: Server, board: Board) -> None:
+async def test_post_authenticate_user_and_logout(server: Server, board: Board) -> None:
     _, cookie = await log_in(server, board.ann, **{"X-Forwarded-Proto": "https"})
     assert "Secure" in cookie.split("; ")
     body = {"email": board.ann.email, "password": "wrong-password"}

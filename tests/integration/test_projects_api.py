@@ -6,17 +6,12 @@ from typing import Any
 import pytest
 
 from tests.support.app import Server
-from tests.support.records import RunningEndpoint, running_endpoint
+from tests.support.records import RunningEndpoint
 
 HEX = set("0123456789abcdef")
 
 
-@pytest.fixture
-async def endpoint(server: Server) -> RunningEndpoint:
-    return await running_endpoint(server)
-
-
-async def test_a_project_is_made_with_keys_and_normalised_origins(server: Server) -> None:
+async def test_get_and_post_projects(server: Server) -> None:
     ann = await server.sign_up("Ann")
     workspace = await ann.workspace()
     origins = ["HTTPS://App.Example.com/", "https://app.example.com:443", "http://localhost:3000"]
@@ -28,6 +23,39 @@ async def test_a_project_is_made_with_keys_and_normalised_origins(server: Server
     assert await ann.ok("GET", f"/api/projects/{made['id']}/") == made
     assert await ann.ok("GET", "/api/projects/") == [made]
     assert await ann.ok("GET", f"/api/projects/?workspace_id={workspace}") == [made]
+
+
+async def test_get_patch_and_delete_projects_id_and_rotate_key(endpoint: RunningEndpoint) -> None:
+    project, path = endpoint.project, f"/api/projects/{endpoint.project['id']}/"
+    changes = {"name": "Another name", "origins": ["https://a.example"], "deny_no_origin": True}
+    assert await endpoint.manage("PATCH", path, changes) == project | changes
+    rotated = await endpoint.manage("POST", path + "rotate-key/")
+    assert rotated == project | changes | {"key": rotated["key"]} and len(rotated["key"]) == 32
+    assert rotated["key"] != project["key"]
+    assert await endpoint.manage("GET", path) == rotated
+    assert (await endpoint.admin.request("DELETE", path)).status == 204
+    for gone in (path, f"/api/endpoints/{endpoint.shown['id']}/"):
+        assert (await endpoint.admin.request("GET", gone)).status == 404
+
+
+async def test_get_and_post_endpoints_and_get_patch_and_delete_endpoints_id(endpoint: RunningEndpoint) -> None:
+    path = f"/api/projects/{endpoint.project['id']}/endpoints/"
+    access = {"read": True, "update": False, "delete": False}
+    body = {"name": "shop/parcels", "description": "Sent", "secure": True, "access": {"read": True}}
+    made = await endpoint.manage("POST", path, body)
+    shown = {"id": made["id"], "project_id": endpoint.project["id"], "authentication": False}
+    assert made == shown | body | {"access": access}
+    assert endpoint.shown["access"] == dict.fromkeys(access, False)
+    assert await endpoint.manage("GET", path) == [endpoint.shown, made]
+    one = f"/api/endpoints/{made['id']}/"
+    changed = await endpoint.manage("PATCH", one, {"name": "shop/letters", "access": {"delete": True}})
+    assert changed == made | {"name": "shop/letters", "access": access | {"read": False, "delete": True}}
+    assert await endpoint.manage("GET", one) == changed
+    await endpoint.ok("POST", 1, name="shop/letters", masterKey=endpoint.project["master_key"])
+    assert (await endpoint.admin.request("DELETE", one)).status == 204
+    assert await endpoint.manage("GET", path) == [endpoint.shown]
+    again = await endpoint.manage("POST", path, {"name": "shop/letters"})
+    assert again["id"] != made["id"] and await endpoint.ok("GET", name="shop/letters") == []
 
 
 @pytest.mark.parametrize(

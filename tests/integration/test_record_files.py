@@ -44,11 +44,6 @@ async def server(database_url: str, kept: Kept) -> AsyncIterator[Server]:
         yield running
 
 
-@pytest.fixture
-async def endpoint(server: Server) -> RunningEndpoint:
-    return await running_endpoint(server)
-
-
 def a_file(data: bytes = TEXT, name: str | None = "letter.txt", kind: str = "text/plain") -> Any:
     return ("file", data, {"filename": name, "content_type": kind})
 

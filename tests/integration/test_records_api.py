@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.app import Server
-from tests.support.records import RunningEndpoint, running_endpoint
+from tests.support.records import RunningEndpoint
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 UNKNOWN = "0" * 32
-
-
-@pytest.fixture
-async def endpoint(server: Server) -> RunningEndpoint:
-    return await running_endpoint(server)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +20,7 @@ async def endpoint(server: Server) -> RunningEndpoint:
         '""', '"\\u0000 \\" \\\\ ü 😀"', "[]", "{}", '[null,[1,{"a":[{}]}]]', '{"b":1,"a":{"":null}}', "0.1", "1.0",
     ],
 )  # fmt: skip
-async def test_every_json_value_comes_back_as_it_is(endpoint: RunningEndpoint, text: str) -> None:
+async def test_post_and_get_keep_every_json_value(endpoint: RunningEndpoint, text: str) -> None:
     socket = await endpoint.listening()
     made = await endpoint.ok("POST", raw=text.encode())
     assert list(made) == ["uniqueId", "data", "createdAt", "updatedAt"]
@@ -39,7 +33,7 @@ async def test_every_json_value_comes_back_as_it_is(endpoint: RunningEndpoint, t
     assert repr(await endpoint.ok("GET", dataOnly="true")) == repr([made["data"]])
 
 
-async def test_plain_text_is_a_string(endpoint: RunningEndpoint) -> None:
+async def test_post_and_put_of_plain_text_store_a_string(endpoint: RunningEndpoint) -> None:
     headers = {"Content-Type": "text/plain; charset=UTF-8"}
     made = await endpoint.ok("POST", raw='{"grüße"}\n'.encode(), headers=headers)
     assert made["data"] == '{"grüße"}\n'
@@ -47,7 +41,7 @@ async def test_plain_text_is_a_string(endpoint: RunningEndpoint) -> None:
     assert changed["data"] == "12"
 
 
-async def test_reading_some_records(endpoint: RunningEndpoint) -> None:
+async def test_get_all_or_by_unique_id_with_data_only_limit_and_offset(endpoint: RunningEndpoint) -> None:
     made = [await endpoint.ok("POST", number) for number in range(5)]
     ids = [record["uniqueId"] for record in made]
     assert await endpoint.ok("GET") == made
@@ -62,7 +56,7 @@ async def test_reading_some_records(endpoint: RunningEndpoint) -> None:
     assert await endpoint.ok("GET", limit=0) == []
 
 
-async def test_writes_answer_data_only_and_tell_the_envelope(endpoint: RunningEndpoint) -> None:
+async def test_post_put_and_delete_with_data_only_tell_the_envelope(endpoint: RunningEndpoint) -> None:
     socket = await endpoint.listening()
     assert await endpoint.ok("POST", {"a": 1}, dataOnly="true") == {"a": 1}
     (made,) = await endpoint.ok("GET")
@@ -95,12 +89,28 @@ async def test_writes_answer_data_only_and_tell_the_envelope(endpoint: RunningEn
         ({"strategy": "replace"}, {"a": 1}, {"b": 2}, {"b": 2}),
     ],
 )  # fmt: skip
-async def test_strategies(endpoint: RunningEndpoint, strategy: Any, stored: Any, given: Any, result: Any) -> None:
+async def test_put_with_each_strategy(
+    endpoint: RunningEndpoint, strategy: Any, stored: Any, given: Any, result: Any
+) -> None:
     made = await endpoint.ok("POST", stored)
     changed = await endpoint.ok("PUT", given, uniqueId=made["uniqueId"], **strategy)
     assert changed == made | {"data": result, "updatedAt": changed["updatedAt"]}
     assert changed["updatedAt"] >= made["updatedAt"]
     assert await endpoint.ok("GET") == [changed]
+
+
+async def test_delete_answers_and_tells_the_removed_record(endpoint: RunningEndpoint) -> None:
+    socket = await endpoint.listening()
+    made, kept = await endpoint.ok("POST", {"a": [1]}), await endpoint.ok("POST", 2)
+    assert await endpoint.ok("DELETE", uniqueId=made["uniqueId"]) == made
+    assert [await socket.next() for _ in range(3)] == [
+        {"type": "POST", "record": made},
+        {"type": "POST", "record": kept},
+        {"type": "DELETE", "record": made},
+    ]
+    again = await endpoint.call("DELETE", uniqueId=made["uniqueId"])
+    assert (again.status, again.body["error"]["message"]) == (400, "There is no such record.")
+    assert await endpoint.ok("GET") == [kept] and socket.rest() == []
 
 
 HTML = {"Content-Type": "text/html"}

@@ -1,7 +1,6 @@
 """`jsonata=` on GET of records (contract records.md): what clients get, and what becomes of endless expressions."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,9 @@ MEMORY = "The evaluation needed more than 128 MiB."
 
 
 @pytest.fixture
-async def endpoint(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[RunningEndpoint]:
+async def endpoint(sqlite_url: str) -> AsyncIterator[RunningEndpoint]:
     """What workers do is the same on every database."""
-    copy = shutil.copy(migrated_sqlite, tmp_path / "test.sqlite3")
-    async with running_server(database_url=f"sqlite:///{copy}") as server:
+    async with running_server(database_url=sqlite_url) as server:
         yield await filled(server)
 
 

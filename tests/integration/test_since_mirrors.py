@@ -18,7 +18,7 @@ from server.store.transaction import Transaction
 from tests.support.app import RawSocket, Server
 from tests.support.core_2026 import Grid, between_chunks, kinds, make_grid, newcomer
 from tests.support.core_clients import Connect, core_clients
-from tests.support.records import RunningEndpoint, running_endpoint
+from tests.support.records import RunningEndpoint
 
 GONE = [0, -1, "x", True, 1.5, {}, 2**62]
 ONE = partial(retention.prune, keep_events=1, keep_seconds=3600)
@@ -33,11 +33,6 @@ async def grid(server: Server) -> Grid:
 async def connect() -> AsyncIterator[Connect]:
     async with core_clients() as found:
         yield found
-
-
-@pytest.fixture
-async def endpoint(server: Server) -> RunningEndpoint:
-    return await running_endpoint(server)
 
 
 def bare(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import socketio
 
-from tests.support.app import Person, Server
+from tests.support.app import Server
+from tests.support.boards import Board
 from tests.support.node import NodeClient, Toolchain
 
 PATIENCE = 10.0
@@ -20,42 +21,23 @@ TRANSPORTS = {
 Event = tuple[str, list[Any]]
 
 
-@dataclass
-class Board:
-    """A workflow with its columns, and somebody who changes its items."""
-
-    ann: Person
-    workspace: str
-    columns: list[str]
-    told: list[Event] = field(default_factory=list)
-
-    async def change_everything(self) -> list[Event]:
-        """Creates, renames, moves and deletes an item; the events that all must hear, reduced to what identifies."""
-        inbox, work = self.columns[:2]
-        item = await self.ann.ok("POST", "/items", {"column_id": inbox, "name": "Invoice"})
-        await self.ann.ok("PATCH", f"/items/{item['id']}", {"name": "Renamed"})
-        await self.ann.ok("PATCH", f"/items/{item['id']}", {"column_id": work})
-        await self.ann.ok("DELETE", f"/items/{item['id']}")
-        updated, removed = ("item-updated", item["id"]), ("item-removed", item["id"])
-        patched = [("column-patched", column) for column in (inbox, work)]
-        return [updated, patched[0], updated, updated, patched[0], patched[1], removed, patched[1]]  # type: ignore[list-item]
+async def change_everything(board: Board) -> list[tuple[str, str]]:
+    """Makes, renames, moves and deletes an item, and renames a column; what all must hear, by what identifies it."""
+    ann, (inbox, work, _) = board.ann, board.columns
+    item = await board.item()
+    await ann.ok("PATCH", f"/items/{item['id']}", {"name": "Renamed"})
+    await ann.ok("PATCH", f"/items/{item['id']}", {"column_id": work})
+    await ann.ok("DELETE", f"/items/{item['id']}")
+    await ann.ok("PATCH", f"/columns/{work}", {"name": f"After {item['id']}"})
+    updated, removed = ("item-updated", item["id"]), ("item-removed", item["id"])
+    in_inbox, in_work = ("column-patched", inbox), ("column-patched", work)
+    return [updated, in_inbox, updated, updated, in_inbox, in_work, removed, in_work, in_work]
 
 
 def brief(event: Event) -> tuple[str, str]:
     """An event by its name and the id that it is about."""
     name, (argument,) = event
     return name, argument if isinstance(argument, str) else argument["id"]
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    ann = await server.sign_up("Ann")
-    await ann.workspace()
-    (workspace,) = await ann.ok("GET", "/workspaces")
-    collection = await ann.ok("POST", "/collections", {"workspace_id": workspace["id"], "name": "Invoices"})
-    body = {"collection_id": collection["id"], "workspace_id": workspace["id"], "name": "Incoming"}
-    workflow = await ann.ok("POST", "/workflows", body | {"classification": "SUPPLIER_INVOICE"})
-    return Board(ann, workspace["id"], [column["id"] for column in workflow["columns"]])
 
 
 @pytest.fixture
@@ -69,29 +51,41 @@ async def connect(client: NodeClient, server: Server, namespace: str, token: str
     await client.send({"cmd": "connect", "url": server.url, "namespace": namespace, "options": options})
 
 
-@pytest.mark.parametrize("kind", TRANSPORTS)
-async def test_the_javascript_client_hears_the_three_item_events(
-    server: Server, board: Board, javascript: NodeClient, kind: str
+async def select(client: NodeClient, workspace: Any) -> None:
+    await client.send({"cmd": "emit", "event": "select-workspace", "args": [workspace], "ack": True, "id": 1})
+    (answer,) = (await client.receive("ack"))["args"]
+    assert (answer["ok"], answer["workspace"]) == (True, workspace)
+
+
+async def deselect(client: NodeClient) -> None:
+    await client.send({"cmd": "emit", "event": "deselect-workspace", "ack": True, "id": 2})
+    await client.receive("ack")
+
+
+async def test_item_updated_item_removed_and_column_patched_arrive_identically_over_every_transport(
+    server: Server, board: Board, node: Toolchain
 ) -> None:
-    await connect(javascript, server, "/events", board.ann.token, TRANSPORTS[kind])
-    first = await javascript.receive("connect")
-    assert first["transport"] == ("websocket" if kind == "websocket" else "polling")
-    if kind == "default":
-        await javascript.receive("upgrade")
-    await javascript.send({"cmd": "emit", "event": "select-workspace", "args": [board.workspace], "ack": True, "id": 1})
-    (answer,) = (await javascript.receive("ack"))["args"]
-    assert (answer["ok"], answer["workspace"]) == (True, board.workspace)
-    expected = await board.change_everything()
-    heard = [await javascript.receive("event") for _ in expected]
-    assert [brief((event["name"], event["args"])) for event in heard] == expected
-    removed = next(event for event in heard if event["name"] == "item-removed")
-    assert isinstance(removed["args"][0], str)
-    await javascript.send({"cmd": "emit", "event": "deselect-workspace", "ack": True, "id": 2})
-    await javascript.receive("ack")
-    await board.ann.ok("POST", "/items", {"column_id": board.columns[0], "name": "Unheard"})
-    await javascript.send({"cmd": "emit", "event": "deselect-workspace", "ack": True, "id": 3})
-    await javascript.receive("ack")
-    assert not [message for message in javascript.waiting if message["kind"] == "event"]
+    """The official client, revision 4 of the protocol: polling only, WebSocket only, and upgrading, which goes on while
+    the first events come."""
+    async with AsyncExitStack() as stack:
+        clients = {kind: await stack.enter_async_context(NodeClient(node)) for kind in TRANSPORTS}
+        for kind, client in clients.items():
+            await connect(client, server, "/events", board.ann.token, TRANSPORTS[kind])
+            began = (await client.receive("connect"))["transport"]
+            assert began == ("websocket" if kind == "websocket" else "polling")
+            await select(client, board.uuid)
+        expected = await change_everything(board)
+        assert (await clients["default"].receive("upgrade"))["transport"] == "websocket"
+        expected += await change_everything(board)
+        heard = {kind: [await client.receive("event") for _ in expected] for kind, client in clients.items()}
+        assert [brief((event["name"], event["args"])) for event in heard["default"]] == expected
+        assert heard["polling"] == heard["websocket"] == heard["default"], "every byte of it, in the same order"
+        for client in clients.values():
+            await deselect(client)
+        await board.item("Unheard")
+        for client in clients.values():
+            await deselect(client)
+            assert [message for message in client.waiting if message["kind"] in ("event", "disconnect")] == []
 
 
 @pytest.mark.parametrize("namespace", ["/events", "/core"])
@@ -141,7 +135,7 @@ async def test_the_python_client_hears_the_three_item_events(
     )
     answer = await python.client.call("select-workspace", board.workspace, namespace="/events")
     assert answer["ok"]
-    expected = await board.change_everything()
+    expected = await change_everything(board)
     heard = await python.until(len(expected))
     assert [brief(event) for event in heard] == expected
 

@@ -35,17 +35,6 @@ async def server(database_url: str) -> AsyncIterator[Server]:
         yield running
 
 
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await newcomer(server, "Ann"))
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as started:
-        yield started
-
-
 async def test_receivers_get_the_bodies_of_the_socket_events_in_order_once_and_signed(
     server: Server, board: Board, receiver: Receiver
 ) -> None:

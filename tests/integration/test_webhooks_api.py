@@ -24,11 +24,6 @@ async def server(database_url: str) -> AsyncIterator[Server]:
         yield running
 
 
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await newcomer(server, "Ann"))
-
-
 async def test_post_webhooks_answers_the_webhook_and_its_secret_once(board: Board) -> None:
     answer = await board.ann.request("POST", "/webhooks", {"workspace_id": board.workspace, "url": URL})
     assert answer.status == 201

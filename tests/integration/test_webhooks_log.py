@@ -21,7 +21,6 @@ from tests.support.receivers import (
     hook,
     idle,
     names,
-    receiving,
     shown,
     until,
 )
@@ -33,17 +32,6 @@ WEEK = 7 * 86400
 async def server(database_url: str) -> AsyncIterator[Server]:
     async with running_server(database_url=database_url, **QUICK) as running:
         yield running
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await newcomer(server, "Ann"))
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as started:
-        yield started
 
 
 async def test_a_past_that_was_pruned_is_told_with_a_refresh(server: Server, board: Board, receiver: Receiver) -> None:

@@ -16,7 +16,7 @@ from tests.support.app import Server
 from tests.support.boards import Board, make_board
 from tests.support.commands import command, listening_url
 from tests.support.processes import Child
-from tests.support.receivers import Receiver, hook, names, receiving
+from tests.support.receivers import Receiver, hook, names
 
 WRITES = 15  # items that each writer makes
 QUICK = {
@@ -32,12 +32,6 @@ QUICK = {
 async def stack() -> AsyncIterator[AsyncExitStack]:
     async with AsyncExitStack() as opened:
         yield opened
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as started:
-        yield started
 
 
 async def start(stack: AsyncExitStack, **environ: str) -> tuple[Child, Server]:

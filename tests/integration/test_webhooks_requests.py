@@ -3,7 +3,6 @@ status of an answer, and nobody waits for another one."""
 
 import asyncio
 import datetime
-import shutil
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,8 +19,7 @@ from cryptography.x509.oid import NameOID
 from server.app import WEBHOOKS
 from server.rest.webhooks import DESTINATIONS
 from tests.support.app import PATIENCE, Server, running_server
-from tests.support.boards import Board, make_board
-from tests.support.core_2026 import newcomer
+from tests.support.boards import Board
 from tests.support.receivers import (
     QUICK,
     Receiver,
@@ -36,20 +34,9 @@ HOST = "hooks.example"
 
 
 @pytest.fixture
-async def server(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running_server(database_url=f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path)}", **QUICK) as running:
+async def server(sqlite_url: str) -> AsyncIterator[Server]:
+    async with running_server(database_url=sqlite_url, **QUICK) as running:
         yield running
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await newcomer(server, "Ann"))
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as started:
-        yield started
 
 
 async def test_a_slow_answer_is_cut_and_delays_nobody_else(server: Server, board: Board, receiver: Receiver) -> None:
