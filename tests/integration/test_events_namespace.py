@@ -3,14 +3,23 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import jwt
 import pytest
 import socketio
 
-from tests.support.app import PASSWORD, PATIENCE, SECRET, Server
+from server.actions.accounts import end_account
+from server.app import STORE
+from server.auth.tokens import ACCESS
+from server.rest.context import TOKENS
+from tests.support.app import PASSWORD, PATIENCE, SECRET, Person, Server
 from tests.support.boards import Board, Connect, Listener, brief, make_board
+from tests.support.core_2026 import newcomer
+
+Headers = dict[str, str]
+Happening = Callable[[Server, Person], Awaitable[Headers]]
 
 
 async def test_every_place_of_the_token_is_taken(server: Server, board: Board, listen: Connect) -> None:
@@ -54,10 +63,59 @@ async def refused(server: Server, how: dict[str, Any]) -> None:
     await listener.client.disconnect()
 
 
-async def test_a_cookie_of_a_foreign_page_is_refused(server: Server, board: Board) -> None:
-    for origin in ("https://evil.example", "null", None):
-        headers = {"Cookie": f"access_token={board.ann.token}"} | ({"Origin": origin} if origin else {})
-        await refused(server, {"headers": headers})
+def bearing(token: str) -> Headers:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def expired(server: Server, bob: Person) -> Headers:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(server.app[TOKENS].lifetimes, ACCESS, -60)
+        return bearing(server.app[TOKENS].access(bob.id))
+
+
+async def deleted(server: Server, bob: Person) -> Headers:
+    await server.app[STORE].write(end_account, email=bob.email)
+    return bearing(bob.token)
+
+
+def with_cookie(origin: str | None) -> Happening:
+    async def headers(server: Server, bob: Person) -> Headers:
+        return {"Cookie": f"access_token={bob.token}"} | ({"Origin": origin} if origin else {})
+
+    return headers
+
+
+REFUSED: dict[str, tuple[int, Happening]] = {
+    "token expired": (401, expired),
+    "user deleted": (401, deleted),
+    "the cookie, a foreign page": (403, with_cookie("https://evil.example")),
+    "the cookie, a page without an origin": (403, with_cookie("null")),
+    "the cookie, no origin": (403, with_cookie(None)),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_who_is_refused_stores_nothing_sends_nothing_and_hears_nothing(
+    server: Server, board: Board, listen: Connect, case: str
+) -> None:
+    status, headers_of = REFUSED[case]
+    bob, item = await newcomer(server, "Bob"), await board.item()
+    await board.ann.invite(bob, board.workspace)
+    headers, witness = await headers_of(server, bob), await listen(board.ann, board.uuid)
+    before = await board.position()
+    for method, path, body in (
+        ("POST", "/items", {"column_id": board.columns[0], "name": "x"}),
+        ("PATCH", f"/items/{item['id']}", {"name": "x"}),
+        ("PUT", f"/items/{item['id']}/values", []),
+        ("POST", f"/items/{item['id']}/comments", {"text": "x"}),
+        ("POST", f"/items/{item['id']}/finalize", {}),
+        ("DELETE", f"/items/{item['id']}", None),
+    ):
+        answer = await server.request(method, path, body, headers=headers)
+        assert (answer.status, list(answer.body)) == (status, ["message"]), (method, path)
+    await refused(server, {"headers": headers})
+    assert await board.position() == before and await witness.rest() == []
+    assert await board.ann.ok("GET", "/items") == [item]
 
 
 async def test_tokens_of_ended_sessions_are_refused(server: Server, board: Board, listen: Connect) -> None:

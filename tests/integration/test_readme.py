@@ -99,8 +99,3 @@ async def test_the_raw_socket_hears_the_change(setting: Setting) -> None:
         (created,) = await socket.expect("rows_created")
         assert "Hello" in json.dumps(created)
         await socket.close()
-
-
-def test_the_files_that_it_names_exist() -> None:
-    for name in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / name).exists(), name
