@@ -12,8 +12,8 @@ export async function ask(url, options) {
   throw Object.assign(error, { refused: response.status < 500 });
 }
 
-// `getToken` gives (a promise of) an access token that is still good; `name`, if given, is that of an item to make; `print`
-// gets each line. Returns how to end it.
+// `getToken` gives (a promise of) an access token that is still good; `name`, if given, is that of an item to make;
+// `print` gets each line. Returns how to end it.
 export function followItems({ server, workspace, getToken, name, print }) {
   // with `recovery` the client is told what it missed while it was away, even if the server was killed meanwhile
   const auth = async (give) => give({ token: await getToken(), recovery: true });

@@ -9,7 +9,8 @@ export async function followRecords({ url, key, accessToken, data, print }) {
   let since; // the position up to which everything is known
 
   async function ask(options) {
-    const headers = { "Content-Type": "application/json", ...(accessToken && { Authorization: `Bearer ${accessToken}` }) };
+    const authorization = accessToken && { Authorization: `Bearer ${accessToken}` };
+    const headers = { "Content-Type": "application/json", ...authorization };
     const response = await fetch(`${url}?${new URLSearchParams({ key })}`, { headers, ...options });
     if (response.ok) return response;
     const error = new Error(response.status < 500 ? (await response.json()).error.message : response.statusText);

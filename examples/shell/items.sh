@@ -1,6 +1,6 @@
 #!/bin/sh
-# items.sh WORKSPACE [NAME]: follows the board of a workspace of the server ROOMCAST as EMAIL with PASSWORD, and makes an
-# item with this name. Needs curl.
+# items.sh WORKSPACE [NAME]: follows the board of a workspace of the server ROOMCAST as EMAIL with PASSWORD, and makes
+# an item with this name. Needs curl.
 
 server=${ROOMCAST:-http://127.0.0.1:8000} workspace=$1 name=$2
 cursor=$(mktemp) # keeps the position up to which everything was told
@@ -9,20 +9,23 @@ trap 'rm -f "$cursor" "$cursor.head"' EXIT
 log_in() {
   answer=$(curl -sSf -H 'Content-Type: application/json' -d "{\"email\": \"$EMAIL\", \"password\": \"$PASSWORD\"}" \
     "$server/api/user/token-auth/") || return
-  authorization="Authorization: Bearer $(echo "$answer" | sed 's/.*"access_token":"\([^"]*\)".*/\1/')"
+  token=${answer#*'"access_token":"'}
+  token=${token%%'"'*}
+  authorization="Authorization: Bearer $token"
 }
 
 # The columns, as JSON, at the position Stream-Offset; what happened above that is told as events.
 read_board() {
   board=$(curl -sSf -D "$cursor.head" -H "$authorization" "$server/workspaces/$workspace?include=workflows") || return
-  tr -d '\r' <"$cursor.head" | sed -n 's/^Stream-Offset: //p' >"$cursor"
+  tr -d '\r' <"$cursor.head" | sed -n 's/^[Ss]tream-[Oo]ffset: //p' >"$cursor"
   echo "$board"
   echo following
 }
 
 # Of this change too we are told as an event.
 add_item() {
-  column=$(echo "$board" | sed 's/.*"columns":\[{"id":"\([^"]*\)".*/\1/;q')
+  column=${board#*'"columns":[{"id":"'}
+  column=${column%%'"'*}
   curl -sSf -o "$cursor.head" -H "$authorization" -H 'Content-Type: application/json' \
     -d "{\"column_id\": \"$column\", \"name\": \"$1\"}" "$server/items"
 }

@@ -9,7 +9,7 @@ trap 'rm -f "$cursor" "$cursor.head"' EXIT
 # All records, as JSON, at the position Stream-Offset; what happened above that is told as messages.
 read_records() {
   curl -sSf -D "$cursor.head" "$url" || return
-  tr -d '\r' <"$cursor.head" | sed -n 's/^Stream-Offset: //p' >"$cursor"
+  tr -d '\r' <"$cursor.head" | sed -n 's/^[Ss]tream-[Oo]ffset: //p' >"$cursor"
   echo
   echo following
 }
