@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from server.errors import EXPRESSION_FAILED, Busy, Refused
@@ -26,13 +27,19 @@ logger = logging.getLogger(__name__)
 
 class Sandbox:
     """Runs tasks in worker processes, `workers` calls at once with the same limits; `patience` is how many seconds a
-    call may wait for its turn."""
+    call may wait for its turn. Processes that are not confined have `environ` as their environment."""
 
-    def __init__(self, workers: int, tasks: Mapping[str, Task] = TASKS, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        workers: int,
+        tasks: Mapping[str, Task] = TASKS,
+        patience: float = PATIENCE,
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.tasks = tasks
         self.pools = {
             limits: Pool(workers, {name: each.function for name, each in tasks.items() if each.limits == limits},
-                         limits, patience)
+                         limits, patience, MappingProxyType({}) if limits.confined else environ)
             for limits in {task.limits for task in tasks.values()}
         }  # fmt: skip
 
@@ -54,8 +61,11 @@ class Sandbox:
 class Pool:
     """The processes of tasks with the same limits."""
 
-    def __init__(self, size: int, functions: Mapping[str, str], limits: Limits, patience: float) -> None:
+    def __init__(
+        self, size: int, functions: Mapping[str, str], limits: Limits, patience: float, environ: Mapping[str, str]
+    ) -> None:
         self.functions = functions
+        self.environ = environ
         self.limits = limits
         self.patience = patience
         self.slots = asyncio.Semaphore(size)
@@ -100,8 +110,7 @@ class Pool:
             return await worker.finish(call, self.limits.seconds)
         except TimeoutError:
             met(Limit.SANDBOX_TIME)
-            text = f"The evaluation took longer than {self.limits.seconds * 1000:.0f} ms."
-            raise Refused(EXPRESSION_FAILED, text) from None
+            raise Refused(EXPRESSION_FAILED, f"The evaluation took longer than {shown(self.limits.seconds)}.") from None
 
     def read(self, answer: Answer | None) -> Any:
         """The result in an answer; raises Refused."""
@@ -149,7 +158,7 @@ class Pool:
     async def live(self) -> None:
         """The life of one process, from its start until nothing is left of it."""
         try:
-            worker = await start_process(self.functions, self.limits, self.ready.put_nowait)
+            worker = await start_process(self.functions, self.limits, self.ready.put_nowait, self.environ)
         except OSError as error:
             logger.error("cannot start a worker process: %s", error)
             await asyncio.sleep(PAUSE)
@@ -173,6 +182,10 @@ def busy() -> Busy:
     """Counts that a call had no turn."""
     met(Limit.SANDBOX_QUEUE)
     return Busy("no worker process in time")
+
+
+def shown(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:g} s"
 
 
 def in_mib(size: int) -> str:

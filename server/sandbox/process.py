@@ -1,18 +1,22 @@
 """A worker process as the server sees it: one call at a time, and an end at any time.
 
 Invariants: the process inherits no descriptor but its socket and the standard error, and nothing of the environment
-but where Python and its modules are. Whatever goes wrong between the two ends it; nothing here waits for it by
-blocking, except that starting it takes the event loop a fifth of a millisecond.
+but where Python and its modules are, and what one that is not confined is given. What it has started ends with it.
+Whatever goes wrong between the two ends it; nothing here waits for it by blocking, except that starting it takes the
+event loop a fifth of a millisecond.
 """
 
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 from server.sandbox.frames import BEGAN, LENGTH, READY, unpack
@@ -59,6 +63,7 @@ class WorkerProcess(asyncio.Protocol):
         self.transport: asyncio.Transport
         self._call = Call()
         self._received = bytearray()
+        self._killed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -115,8 +120,11 @@ class WorkerProcess(asyncio.Protocol):
             self.kill()
 
     def kill(self) -> None:
-        """Ends the process at once, whatever it does."""
-        self.process.kill()
+        """Ends the process at once, whatever it does, and with it what it has started."""
+        if not self._killed:  # later its number may be somebody else's
+            self._killed = True
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     async def reap(self) -> int:
         """Kills it, waits until nothing is left of it, and returns how it ended."""
@@ -126,12 +134,15 @@ class WorkerProcess(asyncio.Protocol):
 
 
 async def start_process(
-    functions: Mapping[str, str], limits: Limits, waits: Callable[[WorkerProcess], object]
+    functions: Mapping[str, str],
+    limits: Limits,
+    waits: Callable[[WorkerProcess], object],
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> WorkerProcess:
     """Starts a process for these tasks; raises OSError."""
     ours, theirs = socket.socketpair()
     with theirs:
-        process = spawn(theirs, json.dumps({"tasks": dict(functions), "limits": limits}))
+        process = spawn(theirs, json.dumps({"tasks": dict(functions), "limits": limits}), environ)
     ours.setblocking(False)
     worker = WorkerProcess(process, limits.size, waits)
     try:
@@ -150,11 +161,15 @@ def settle(future: "asyncio.Future[Any]", value: object) -> None:
         future.set_result(value)
 
 
-def spawn(link: socket.socket, task: str) -> "subprocess.Popen[bytes]":
+def spawn(link: socket.socket, task: str, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Not the subprocesses of the event loop: those of uvloop copy the memory map of the server, which takes the longer
     the more it holds (7 ms with 300 MB), and hand on some descriptors."""
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
-    environ = {name: os.environ[name] for name in WHERE_PYTHON_IS if name in os.environ} | {"PYTHONPATH": paths}
+    needed = {name: os.environ[name] for name in WHERE_PYTHON_IS if name in os.environ} | {"PYTHONPATH": paths}
     return subprocess.Popen(
-        [sys.executable, *COMMAND, task], stdin=link.fileno(), stdout=subprocess.DEVNULL, env=environ
+        [sys.executable, *COMMAND, task],
+        stdin=link.fileno(),
+        stdout=subprocess.DEVNULL,
+        env={**environ, **needed},
+        start_new_session=True,
     )

@@ -2,7 +2,7 @@
 
 A task is a plain function of JSON-able values and bytes that returns such a value; it raises `Refused` with a text for
 the user. The module that holds it must import at its top all that it will ever need: a worker opens no file after its
-start. Tasks with the same limits share their workers.
+start, unless it is not confined. Tasks with the same limits share their workers.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,9 @@ class Limits(NamedTuple):
     """What one call may take."""
 
     seconds: float  # from when a worker begins it
-    memory: int  # bytes above what a worker has before its first call
+    memory: int  # bytes above what a worker has before its first call; 0: any
     size: int  # bytes of what goes in, and of what comes out
+    confined: bool = True  # False where the code is the operator's own: then only the time and the size count
 
 
 class Task(NamedTuple):

@@ -1,8 +1,9 @@
 """A worker process: reads calls from its standard input, a socket of the server, runs them, answers on the same.
 
-Invariants: it can open no file, socket or process and write no file; it never has more memory than the limit above
-what it began with; it ends when the server's end of the socket is closed, and a second after its time at the latest
-when the server is no longer there to kill it. The server keeps the time of a call and kills on overrun.
+Invariants: unless its tasks are not confined, it can open no file, socket or process and write no file, and never has
+more memory than the limit above what it began with; it ends when the server's end of the socket is closed, and a second
+after its time at the latest when the server is no longer there to kill it. The server keeps the time of a call, and
+kills on overrun.
 """
 
 import contextlib
@@ -46,13 +47,13 @@ class AddressSpace:
 class Worker:
     """The tasks of one kind and their limits."""
 
-    def __init__(self, functions: Mapping[str, Callable[..., Any]], limits: Limits) -> None:
+    def __init__(self, functions: Mapping[str, Callable[..., Any]], limits: Limits, link: int) -> None:
         self.functions = functions
         self.limits = limits
         self.space = AddressSpace()
-        self.most_kept = self.space.size() + limits.memory * KEPT
-        self.calls = open(LINK, "rb", closefd=False)  # noqa: SIM115  kept open
-        self.answers = open(LINK, "wb", closefd=False)  # noqa: SIM115  kept open
+        self.most_kept = self.space.size() + limits.memory * KEPT if limits.memory else math.inf
+        self.calls = open(link, "rb", closefd=False)  # noqa: SIM115  kept open
+        self.answers = open(link, "wb", closefd=False)  # noqa: SIM115  kept open
 
     def serve(self) -> None:
         """Runs calls until the server goes, or this process should make room for a fresh one."""
@@ -105,6 +106,14 @@ def load(path: str) -> Callable[..., Any]:
     return function
 
 
+def hidden_link() -> int:
+    """Moves the socket to where no command finds it that this process may start, and returns the place."""
+    link, nothing = os.dup(LINK), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, LINK)
+    os.close(nothing)
+    return link
+
+
 def confine(memory: int) -> None:
     """Takes away what no task needs, for good; `memory` is the size of the whole address space, 0: any."""
     lowest_free = os.dup(LINK)
@@ -126,11 +135,13 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     given = json.loads(sys.argv[1])
     limits = Limits(*given["limits"])
-    worker = Worker({name: load(path) for name, path in given["tasks"].items()}, limits)
+    functions = {name: load(path) for name, path in given["tasks"].items()}
+    worker = Worker(functions, limits, LINK if limits.confined else hidden_link())
     gc.collect()
     gc.freeze()
     size = worker.space.size()
-    confine(size and size + limits.memory)
+    if limits.confined:
+        confine(size and size + limits.memory)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the server is gone
         worker.serve()
     os._exit(0)
