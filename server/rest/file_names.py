@@ -6,6 +6,7 @@ MAX_NAME = 255  # characters
 UNNAMED = "file"
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 ANY_TYPE = "application/octet-stream"
+PDF = "application/pdf"
 MIME_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 RASTER = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -24,14 +25,16 @@ def clean(text: str) -> str:
 def file_name(given: str | None) -> str:
     """The name that the client gave a file, without directories; nothing is ever opened by it."""
     last = re.split(r"[/\\]", clean(given or ""))[-1].strip()
-    return last[:MAX_NAME] or UNNAMED
+    return last[:MAX_NAME] if last.strip(".") else UNNAMED
 
 
 def type_of(head: bytes, claimed: str) -> str:
     """The type of a file: that of a raster image by its first bytes, otherwise what its sender says, unless that is
-    such an image. So whoever is served a raster image gets one."""
+    such an image. So whoever is served a raster image gets one. Of a PDF whose sender says nothing it is told too."""
     for name, pattern in RASTER.items():
         if pattern.match(head):
             return name
     said = claimed.partition(";")[0].strip().lower()
-    return said if MIME_TYPE.fullmatch(said) and said not in RASTER else ANY_TYPE
+    if MIME_TYPE.fullmatch(said) and said not in RASTER and said != ANY_TYPE:
+        return said
+    return PDF if head.startswith(b"%PDF-") else ANY_TYPE

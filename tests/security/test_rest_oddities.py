@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import logging
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest_asyncio
 from server.rest.context import READINESS
 from tests.security.raw_http import exchange, sending, statuses
 from tests.security.world import World, make_world
-from tests.support.app import PATIENCE, Answer, Person, Server, running_server
+from tests.support.app import PATIENCE, Person, Server, running_server
 from tests.support.core_2026 import newcomer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -121,7 +122,15 @@ BODIES = {
     "gzip that is none": b"Content-Encoding: gzip\r\nContent-Length: 15\r\n\r\n" + BODY,
 }
 METACHARACTERS = """x'; DROP TABLE item;-- "`\\ %_*?$1 :a {0} %s %(a)s \x1a ]]> \u02bc OR 1=1 /*"""
-UPLOAD_NAMES = ["../../evil.txt", "..\\..\\evil.txt", "/tmp/evil.txt", "evil\0.txt", "%2e%2e%2fevil.txt"]
+UPLOAD_NAMES = {  # and what is left of them
+    "../../evil.txt": "evil.txt",
+    "..\\..\\evil.txt": "....evil.txt",  # a quoted pair stands for its second character
+    "..\\\\..\\\\evil.txt": "evil.txt",
+    "/tmp/evil.txt": "evil.txt",
+    "evil\0.txt": "evil.txt",
+    "%2e%2e%2fevil.txt": "%2e%2e%2fevil.txt",
+    "..": "file",
+}
 
 
 @pytest.fixture(scope="module")
@@ -312,29 +321,37 @@ async def find_rows(ann: Person, world: World, text: str) -> Any:
     return answer.body["results"]
 
 
-@pytest.mark.parametrize("name", UPLOAD_NAMES)
-async def test_an_upload_whose_name_leads_elsewhere(ann: Person, folder: Path, name: str) -> None:
-    """REST: an upload whose name has `../`."""
+@pytest.mark.parametrize(("name", "left"), UPLOAD_NAMES.items(), ids=range(len(UPLOAD_NAMES)))
+async def test_an_upload_whose_name_leads_elsewhere(ann: Person, folder: Path, name: str, left: str) -> None:
+    """REST: an upload whose name has `../`: refused, or known by the last part of its name and stored under another."""
     world = await make_world(ann)
-    files, storage = files_below(folder), folder / "data/deep/odd.sqlite3.files"
-    before = await ann.server.log_position()
-    for path in ("/items", "/api/user-files/upload-file/"):
-        assert (await upload(ann, path, name)).status in (400, 404, 415), path
-    assert (files_below(folder), await ann.server.log_position()) == (files, before)
-    answer = await upload(ann, f"/api/1/ce/{world['name']}?key={world['key']}", name)
-    kept = set(files_below(folder)) - set(files)
-    if answer.status == 200:
-        assert not {"/", "\\", "\0"} & set(answer.body["data"]["fileName"]), "nobody is led elsewhere by it"
-        assert kept and all(path.is_relative_to(storage) and "evil" not in path.name for path in kept)
-    else:
-        assert (answer.status, kept) == (400, set()), "a head that no parser takes"
+    for path, where in (
+        (f"/api/1/ce/{world['name']}?key={world['key']}", {}),
+        ("/items", {"column_id": world["column_id"]}),
+        ("/api/user-files/upload-file/", {}),
+    ):
+        stored, others = files_in(folder)
+        before = await ann.server.log_position()
+        parts = [f'Content-Disposition: form-data; name="{key}"\r\n\r\n{text}' for key, text in where.items()]
+        parts.append(f'Content-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nevil')
+        body = "".join(f"--b\r\n{part}\r\n" for part in parts) + "--b--\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        answer = await ann.request("POST", path, headers=headers, data=body.encode())
+        now_stored, now_others = files_in(folder)
+        new = now_stored - stored
+        assert now_others == others
+        if answer.status in (400, 404, 415):
+            assert (new, await ann.server.log_position()) == (set(), before), path
+            continue
+        assert answer.status == (201 if path == "/items" else 200), answer
+        assert answer.body.get("name", answer.body.get("data", {}).get("fileName")) == left
+        (file,) = new
+        assert re.fullmatch("[0-9a-f]{32}", file.name) and await asyncio.to_thread(file.read_bytes) == b"evil"
 
 
-async def upload(ann: Person, path: str, name: str) -> Answer:
-    part = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nevil\r\n--b--\r\n'
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    return await ann.request("POST", path, headers=headers, data=part.encode())
-
-
-def files_below(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*"))
+def files_in(folder: Path) -> tuple[set[Path], set[Path]]:
+    """What lies in the storage, and everything else."""
+    storage = folder / "data" / "deep" / "odd.sqlite3.files"
+    found = {path for path in folder.rglob("*") if path != storage}
+    stored = {path for path in found if path.is_relative_to(storage)}
+    return stored, found - stored

@@ -68,6 +68,7 @@ async def test_who_is_given_up_is_told_why(clock: Clock) -> None:
         ("\udcff.txt", ".txt"),
         ("x" * 300, "x" * 255),
         ("/", "file"),
+        ("a/..", "file"),
         ("", "file"),
         (None, "file"),
     ],
@@ -81,3 +82,8 @@ def test_a_raster_image_is_known_by_its_bytes() -> None:
     assert type_of(b"<svg/>", "image/png") == "application/octet-stream"
     assert type_of(b"%PDF-1.7", "Application/PDF; x=y") == "application/pdf"
     assert type_of(b"x", "a" * 200 + "/x") == "application/octet-stream"
+
+
+def test_a_pdf_is_known_where_its_sender_says_nothing() -> None:
+    assert type_of(b"%PDF-1.7", "") == type_of(b"%PDF-1.7", "application/octet-stream") == "application/pdf"
+    assert type_of(b"%PDF-1.7", "text/plain") == "text/plain"
