@@ -100,4 +100,5 @@ def remove_batch(tx: Transaction, keep: Keep, *, holder: str, seconds: float) ->
         or retention.forget_sessions(tx, keep_seconds=keep.session_seconds)
         or retention.forget_refused_tokens(tx)
         or retention.forget_record_sessions(tx)
+        or leases.forget(tx)
     )

@@ -32,6 +32,11 @@ def release_all(tx: Transaction, *, holder: str) -> None:
     run(tx, "DELETE FROM lease WHERE holder = ?", (holder,))
 
 
+def forget(tx: Transaction) -> int:
+    """Removes the leases that nobody renewed and nobody wants any more; returns how many."""
+    return int(run(tx, f"DELETE FROM lease WHERE expires_ms <= {CLOCK[tx.postgres]}").rowcount)
+
+
 def release(tx: Transaction, name: str, *, holder: str) -> None:
     """Gives the lease back; nothing happens when somebody else holds it by now."""
     run(tx, "DELETE FROM lease WHERE name = ? AND holder = ?", (name, holder))
