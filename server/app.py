@@ -31,6 +31,7 @@ from server.delivery.socketio_server import SocketIOServer
 from server.delivery.websocket import WebSocketServer
 from server.destinations import Destinations
 from server.errors import CloseCode
+from server.interpretation.service import Interpretations, Pace
 from server.metrics import Gauges
 from server.namespaces.admission import Admission
 from server.namespaces.ce import RecordsNamespace
@@ -49,6 +50,7 @@ from server.rest.context import OPTIONS, PASSWORDS, READINESS, RUNNER, SANDBOX, 
 from server.rest.events import EVENT_STREAM
 from server.rest.failures import render_failures
 from server.rest.files import FILES
+from server.rest.item_files import DOCUMENT_CAME
 from server.rest.logins import ATTEMPTS, LoginAttempts
 from server.rest.metrics import GAUGES
 from server.rest.middlewares import ORIGINS, cross_origin, negotiate, refuse_oddities
@@ -94,6 +96,7 @@ TOOLS = web.AppKey("tools", Tools)
 SOCKETIO = web.AppKey("socketio", SocketIOServer)
 WEBSOCKETS = web.AppKey("websockets", WebSocketServer)
 WEBHOOKS = web.AppKey("webhooks", Webhooks)
+INTERPRETATIONS = web.AppKey("interpretations", Interpretations)
 PRESENCE_BACKLOG = 2048  # messages: a table's worth of people who come at once
 CLOSING_TURN = 0.05  # seconds: shorter turns would cost more than they spread
 
@@ -116,8 +119,7 @@ def create_app(settings: Settings) -> web.Application:
         app.add_routes(table)
     app.cleanup_ctx.append(run_delivery)
     app.cleanup_ctx.append(run_housekeeping)
-    app.cleanup_ctx.append(run_webhooks)
-    app.cleanup_ctx.append(run_sandbox)
+    app.cleanup_ctx.append(run_services)
     app.on_shutdown.append(close_at_once)
     return app
 
@@ -151,6 +153,9 @@ def wire_state(app: web.Application, settings: Settings) -> None:
     )
     app[FILES] = Files(store, tools.storage)
     app[UPLOADS] = UploadLimits(settings.max_file_size, settings.max_files, settings.max_uploads)
+    pace = Pace(settings.interpretation_workers, settings.interpretation_timeout, settings.interpretation_interval)
+    app[INTERPRETATIONS] = Interpretations(app[FILES], app[SANDBOX], pace, settings.foreign_environ)
+    app[DOCUMENT_CAME] = app[INTERPRETATIONS].wake
     app[ATTEMPTS] = LoginAttempts(settings.login_window, settings.logins_per_account, settings.logins_per_address)
 
 
@@ -232,6 +237,7 @@ def open_gauges(app: web.Application) -> Gauges:
     gauges.add("bell_connected", "1 while commits of other processes are heard of", lambda: app[BELL].connected)
     gauges.add("webhooks", "active webhooks of the database", lambda: app[WEBHOOKS].known)
     gauges.add("webhooks_served", "webhooks that are told, or tried again, here", lambda: len(app[WEBHOOKS]))
+    gauges.add("interpreting", "documents that are interpreted here", lambda: len(app[INTERPRETATIONS]))
     return gauges
 
 
@@ -319,17 +325,13 @@ async def run_housekeeping(app: web.Application) -> AsyncIterator[None]:
     await housekeeping.stop()
 
 
-async def run_webhooks(app: web.Application) -> AsyncIterator[None]:
-    """Tells the receivers of webhooks, as long as delivery runs."""
+async def run_services(app: web.Application) -> AsyncIterator[None]:
+    """Tells the receivers of webhooks and interprets documents, as long as delivery runs; leaves no worker process
+    behind, which whoever needs one first has started."""
     app[WEBHOOKS].start()
+    app[INTERPRETATIONS].start()
     yield
-    await app[WEBHOOKS].stop()
-
-
-async def run_sandbox(app: web.Application) -> AsyncIterator[None]:
-    """Leaves no worker process behind; the first request that needs one starts it."""
-    yield
-    await app[SANDBOX].stop()
+    await asyncio.gather(app[WEBHOOKS].stop(), app[INTERPRETATIONS].stop(), app[SANDBOX].stop())
 
 
 async def close_sockets(app: web.Application) -> None:

@@ -1,8 +1,9 @@
-"""What the server counts, in the words of Prometheus: what limits refused, requests of webhooks, the process itself.
+"""What the server counts, in the words of Prometheus: what limits refused, requests of webhooks, interpreted
+documents, the process itself.
 
-Invariants: nothing on the way of a message to a socket is counted here; counters move only when a limit is met (0.7 µs)
-or the receiver of a webhook has answered, everything else is read when somebody asks. Counters belong to the process,
-gauges to one application.
+Invariants: nothing on the way of a message to a socket is counted here; counters move only when a limit is met (0.7
+µs), the receiver of a webhook has answered or a document was interpreted, everything else is read when somebody asks.
+Counters belong to the process, gauges to one application.
 """
 
 from collections.abc import Callable
@@ -50,6 +51,7 @@ ProcessCollector(registry=PROCESS)
 _MET = Counter("roomcast_limits_met", "what a limit refused, cut or closed", ["limit"], registry=PROCESS)
 _DELIVERIES = Counter("roomcast_webhook_deliveries", "requests of webhooks, by result", ["result"], registry=PROCESS)
 _DELIVERED, _FAILED = _DELIVERIES.labels("delivered"), _DELIVERIES.labels("failed")
+_INTERPRETATIONS = Counter("roomcast_interpretations", "documents, by what came of them", ["result"], registry=PROCESS)
 _BY_LIMIT = {limit: _MET.labels(limit.value) for limit in Limit}
 
 
@@ -66,6 +68,12 @@ def times_met(limit: Limit) -> int:
 def count_delivery(*, succeeded: bool) -> None:
     """Counts one request to the receiver of a webhook."""
     (_DELIVERED if succeeded else _FAILED).inc()
+
+
+def count_interpretation(result: str) -> None:
+    """Counts what came of a document: `interpreted`, `failed`, `dropped` because its item was changed meanwhile, or
+    `postponed` because the server was too busy."""
+    _INTERPRETATIONS.labels(result).inc()
 
 
 class Gauges:

@@ -67,6 +67,17 @@ class Settings(BaseModel):
     sandbox_workers: int = setting(
         2, "expressions of users evaluated at once, each in a process of its own", unit="processes", ge=1, le=64
     )
+    interpretation_workers: int = setting(
+        1,
+        "uploaded documents interpreted at once, each in a process of its own; 0: none here",
+        unit="processes",
+        ge=0,
+        le=64,
+    )
+    interpretation_timeout: float = setting(30.0, "time in which a document must be interpreted", unit="s", gt=0)
+    interpretation_interval: float = setting(
+        10.0, "time between two looks for documents that another process left behind", unit="s", gt=0
+    )
     poll_interval: float = setting(1.0, "silence after which the log is looked at without a bell", unit="s", gt=0)
 
     retention_age: int = setting(7 * 86400, "age at which events leave the log", unit="s", ge=1)
@@ -207,6 +218,12 @@ class Settings(BaseModel):
             return self.file_storage
         path = self.sqlite_path.absolute()
         return path.with_name(path.name + ".files").as_uri()
+
+    @property
+    def foreign_environ(self) -> dict[str, str]:
+        """The environment without our variables, for code of others that the operator has installed."""
+        ours = {env_name(name, field) for name, field in type(self).model_fields.items()}
+        return {name: value for name, value in os.environ.items() if name not in ours}
 
     @property
     def several_processes(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from server.actions.boards import enter, look_at, own_workspaces
+from server.actions.item_files import release_originals
 from server.actions.item_shapes import Shown, show_columns
 from server.actions.item_values import remove_values
 from server.auth.actors import Actor
@@ -106,8 +107,8 @@ def delete_column(tx: Transaction, actor: Actor, *, column_id: str) -> None:
 
 
 def remove_columns(tx: Transaction, actor: Actor, columns: Iterable[Column]) -> None:
-    """Removes the items of columns with their values, column by column and oldest first, then the columns, with
-    whatever was said about an item that was ever left in them."""
+    """Removes the items of columns with their values, column by column and oldest first, with
+    their files, then the columns, with whatever was said about an item that was ever left in them."""
     for column in columns:
         inside = (Item.column_id == column.id) & (Item.deleted == False)  # noqa: E712, for the index
         removed = [each.id for each in Item.select(Item.id).where(inside).order_by(Item.created_at, Item.id)]
@@ -116,6 +117,7 @@ def remove_columns(tx: Transaction, actor: Actor, columns: Iterable[Column]) -> 
         remove_values(column.id)
         Item.update(deleted=True, updated_at=now()).where(inside).execute()
         left = Item.column_id == column.id
+        release_originals(tx, left)
         Comment.delete().where(Comment.item_id.in_(Item.select(Item.id).where(left))).execute()
         Item.update(comment_count=0).where(left).execute()
         column.delete_instance()

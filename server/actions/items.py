@@ -10,8 +10,10 @@ from typing import Any
 
 from server.actions.boards import enter, find_thing, look_at, own_workspaces, refuse_field, unknown
 from server.actions.columns import INBOX, tell_columns, tell_counts
+from server.actions.files import Received
 from server.actions.item_events import tell_item
 from server.actions.item_fields import usable_fields
+from server.actions.item_files import keep_original, release_originals
 from server.actions.item_shapes import Shown, show_items
 from server.actions.item_values import Given, write_values
 from server.actions.value_checks import NOTHING_KNOWN, Answers
@@ -69,11 +71,18 @@ def create_item(
     name: str,
     values: Sequence[Given] = (),
     answers: Answers = NOTHING_KNOWN,
+    file: Received | None = None,
 ) -> Shown:
     """Puts a new item into a column, or into the inbox of a collection's first workflow; its state is `uploaded`.
     Raises Refused, or Unanswered for its values."""
     column, collection = enter_column(tx, actor, collection_id, column_id)
-    item = Item.create(workspace_id=column.workspace_id, collection_id=collection, column_id=column.id, name=name)
+    item = Item.create(
+        workspace_id=column.workspace_id,
+        collection_id=collection,
+        column_id=column.id,
+        name=name,
+        **(keep_original(tx, file) if file is not None else {}),
+    )
     if values:
         write_values(item, usable_fields(workflow_of(column.id)), values, answers)
     shown = tell_item(tx, actor, item)
@@ -210,9 +219,10 @@ def find_move(actor: Actor, item: Item, column_id: str | None) -> dict[str, str]
 
 
 def delete_item(tx: Transaction, actor: Actor, *, item_id: str) -> None:
-    """Takes an item off its board; the item is kept with `deleted` set."""
+    """Takes an item off its board; the item is kept with `deleted` set, its file is not."""
     item = enter_open_item(tx, actor, item_id)
     require_lock(actor, item)
     change(item, {"deleted": True})
+    release_originals(tx, Item.id == item.id)
     tx.record(ItemRemoved(item.id), rooms.items(item.workspace_id), origin=actor.origin)
     tell_counts(tx, actor, item.column_id)

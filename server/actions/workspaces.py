@@ -7,6 +7,7 @@ from typing import Any
 from peewee import fn
 
 from server.actions import projects
+from server.actions.item_files import release_originals
 from server.auth.actors import Actor
 from server.auth.managers import workspace_permissions
 from server.auth.permissions import ADMIN, CLIENT, enter_workspace, membership, require_admin
@@ -29,7 +30,7 @@ from server.events.workspaces import (
     GroupUserDeleted,
     GroupUserUpdated,
 )
-from server.store.models import Membership, User, UserNotification, Workspace
+from server.store.models import Item, Membership, User, UserNotification, Workspace
 from server.store.sql import run
 from server.store.transaction import Transaction
 
@@ -153,7 +154,7 @@ def update_workspace(tx: Transaction, actor: Actor, *, workspace_id: int, name: 
 
 
 def delete_workspace(tx: Transaction, actor: Actor, *, workspace_id: int) -> None:
-    """Trashes a workspace; admins only. Its pages are discarded."""
+    """Trashes a workspace; admins only. Its pages are discarded, and the files of its items."""
     enter_workspace(tx, actor, workspace_id)
     require_admin(actor, workspace_id, "workspace.delete")
     Workspace.update(trashed=True).where(Workspace.id == workspace_id).execute()
@@ -162,6 +163,7 @@ def delete_workspace(tx: Transaction, actor: Actor, *, workspace_id: int) -> Non
     tx.record(GroupDeleted(workspace_id), room, origin=actor.origin)
     tx.record(AccessEnded(workspace_id, None))
     projects.close_workspace(tx, workspace_id)
+    release_originals(tx, Item.workspace_id == workspace_id)
 
 
 def order_workspaces(tx: Transaction, actor: Actor, *, workspace_ids: list[int]) -> None:

@@ -39,6 +39,10 @@ class Actor:
         return Origin(self.id, self.socket_id) if self.socket_id else None
 
 
+SERVER = Actor(0, "", "", is_staff=False)
+"""Who acts where nobody has asked for it: its events leave nobody out."""
+
+
 def identify(credentials: Credentials) -> Actor:
     """The actor behind credentials, as of this transaction; raises Refused when the account is gone, inactive or
     its tokens were ended."""

@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RECORDS = ("/api/1/ce/", "/api/projects/", "/api/endpoints/")
 ITEMS = {
     "authenticate", "clients", "workspaces", "collections", "apply_template", "workflows", "columns",
-    "field_types", "fields", "items", "values", "comments", "webhooks",
+    "field_types", "fields", "items", "values", "comments", "webhooks", "files",
 }  # fmt: skip
 RETRY_AFTER = "1"  # seconds
 logger = logging.getLogger(__name__)

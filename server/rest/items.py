@@ -8,11 +8,13 @@ from pydantic import Field
 from server.actions import items
 from server.actions.item_values import MAX_VALUES
 from server.rest.context import no_content, respond
+from server.rest.item_files import CALLS, DOCUMENT_CAME, upload_item
 from server.rest.item_values import NewValue
 from server.rest.items_context import act, act_answered, look, read_body
 from server.rest.paging import limit_offset
 from server.rest.schema_types import Char, Integer
 from server.rest.schemas import Body, ListOf
+from server.rest.uploads import MULTIPART, takes_files
 
 routes = web.RouteTableDef()
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
@@ -52,7 +54,10 @@ async def list_items(request: web.Request) -> web.Response:
 
 
 @routes.post("/items")
+@takes_files
 async def create_item(request: web.Request) -> web.Response:
+    if request.content_type == MULTIPART:
+        return await upload_item(request)
     body = await read_body(request, NewItem)
     made = await act_answered(
         request,
@@ -73,7 +78,10 @@ async def get_item(request: web.Request) -> web.Response:
 @routes.patch("/items/{item_id}")
 async def update_item(request: web.Request) -> web.Response:
     changes = (await read_body(request, ItemChanges)).given()
-    return respond(await act(request, items.update_item, item_id=request.match_info["item_id"], changes=changes))
+    shown = await act(request, items.update_item, item_id=request.match_info["item_id"], changes=changes)
+    if changes.keys() & CALLS:
+        request.app[DOCUMENT_CAME]()
+    return respond(shown)
 
 
 @routes.delete("/items/{item_id}")

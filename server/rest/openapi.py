@@ -15,7 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from server.auth.visitors import COOKIE as RECORD_COOKIE
 from server.encoding import encode
-from server.rest import accounts, context, files, items_context, record_requests, uploads
+from server.rest import accounts, context, files, item_files, items_context, record_requests, uploads
 from server.rest.failures import is_items, is_records
 from server.rest.inputs import INTEGER, STRING, Inputs, Schema, inputs_of
 from server.rest.items_context import COOKIE
@@ -59,6 +59,11 @@ FILES: Schema = {
     "required": [uploads.FILE_PART],
     "properties": {uploads.FILE_PART: {"type": "array", "items": STRING | {"format": "binary"}}},
     "additionalProperties": STRING,
+}
+ONE_FILE: Schema = {
+    "type": "object",
+    "required": [uploads.FILE_PART],
+    "properties": {uploads.FILE_PART: STRING | {"format": "binary"}},
 }
 PROBLEMS: Schema = {
     "DatabaseError": {
@@ -192,7 +197,11 @@ def body_of(found: Inputs, bodies: dict[type[Body], Schema], schemas: Schema) ->
     required = bool(resolve(reference, schemas).get("required"))
     if items_context.read_list in found.reached:
         reference, required = {"type": "array", "items": reference}, True
-    return {"required": required, "content": {context.JSON_TYPE: {"schema": reference}}}
+    content = {context.JSON_TYPE: {"schema": reference}}
+    if uploads.received in found.reached:
+        texts = resolve(bodies[item_files.NewUpload], schemas)["properties"]
+        content[uploads.MULTIPART] = {"schema": ONE_FILE | {"properties": ONE_FILE["properties"] | texts}}
+    return {"required": required, "content": content}
 
 
 def refused(path: str, parameters: bool, body: bool, security: bool) -> list[int]:

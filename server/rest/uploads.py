@@ -102,11 +102,12 @@ class Patience:
 
 
 @asynccontextmanager
-async def received(request: web.Request) -> AsyncIterator[Form]:
-    """The files and texts of an upload, for the transaction that keeps them, which runs in the block. Raises Refused or
-    TooMany."""
-    reception = Reception(request.app[FILES], request.app[UPLOADS], Patience(request.app[OPTIONS].body_timeout))
-    with one_more(reception.limits):
+async def received(request: web.Request, most: int | None = None) -> AsyncIterator[Form]:
+    """The files and texts of an upload, for the transaction that keeps them, which runs in the block; `most` files, if
+    that is fewer than the limits allow. Raises Refused or TooMany."""
+    limits, patience = request.app[UPLOADS], Patience(request.app[OPTIONS].body_timeout)
+    reception = Reception(request.app[FILES], limits, patience, min(most or limits.max_files, limits.max_files))
+    with one_more(limits):
         try:
             await reception.read(request)
         except BaseException:
@@ -135,9 +136,10 @@ def one_more(limits: UploadLimits) -> Iterator[None]:
 class Reception:
     """One upload on its way in."""
 
-    def __init__(self, files: Files, limits: UploadLimits, patience: Patience) -> None:
+    def __init__(self, files: Files, limits: UploadLimits, patience: Patience, max_files: int) -> None:
         self.form = Form()
         self.limits = limits
+        self.max_files = max_files
         self._files = files
         self._patience = patience
         self._begun: list[Upload] = []
@@ -164,8 +166,9 @@ class Reception:
             await self._take_text(part, clean(part.name))
 
     async def _take_file(self, part: BodyPartReader) -> None:
-        if len(self.form.files) == self.limits.max_files:
-            raise Refused(BAD_BODY, f"At most {self.limits.max_files} files can be sent at once.")
+        if len(self.form.files) == self.max_files:
+            text = f"{self.max_files} files" if self.max_files > 1 else f"one {FILE_PART}"
+            raise Refused(BAD_BODY, f"At most {text} can be sent at once.")
         head, size = b"", 0
         async for piece in self._pieces(part):
             if not size:

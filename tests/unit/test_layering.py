@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "delivery": LEAVES | {"store", "auth", "events"},
     "namespaces": LEAVES | {"actions", "auth", "delivery"},
     "webhooks": LEAVES | {"store", "events"},
+    "interpretation": LEAVES | {"sandbox", "actions", "store"},
     "console": set(),
     "cli": LEAVES | {"app", "settings", "logs", "actions", "auth", "store"},
 }

@@ -61,7 +61,10 @@ class Column(Record):
 
 
 class Item(Record):
-    """An item on a board; a deleted one is kept with `deleted` set."""
+    """An item on a board; a deleted one is kept with `deleted` set.
+
+    One that was uploaded has a file, whose content type it knows, since by that its interpreter is chosen;
+    `interpretations` counts how often an interpretation was begun and has not ended."""
 
     id = CharField(36, primary_key=True, default=new_id)
     workspace_id = IntegerField(index=True)
@@ -74,6 +77,8 @@ class Item(Record):
     user_id = IntegerField(null=True)
     locked_by_user_id = IntegerField(null=True)
     original_file_id = CharField(36, null=True)
+    original_file_type = CharField(255, null=True)
+    interpretations = IntegerField(default=0)
     deleted = BooleanField(default=False)
     page_count = IntegerField(default=0)
     comment_count = IntegerField(default=0)
