@@ -318,6 +318,20 @@ async def test_a_document_that_ends_processes_is_given_up(database_url: str, tmp
         assert (await store.read(lambda tx: Item.get_by_id(item["id"]).interpretations)) == 0
 
 
+async def test_what_a_process_that_is_stopped_had_begun_goes_on_at_once(
+    interpreters: Path, database_url: str, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"file_storage": (tmp_path / "files").as_uri(), "interpretation_timeout": 3600.0}
+    async with running_server(database_url=database_url, **settings) as server:
+        board = await make_board(await newcomer(server, "Ann"))
+        item, key = await gate(board, interpreters)
+    key.touch()
+    async with running_server(database_url=database_url, **settings) as server:
+        board.ann.server = server
+        await until_state(board, item["id"], "interpreted")
+        assert await server.app[STORE].read(lambda tx: Item.get_by_id(item["id"]).interpretations) == 0
+
+
 async def test_waiting_documents_are_found_by_their_index(server: Server) -> None:
     def plan(tx: Transaction) -> str:
         if tx.postgres:
