@@ -20,7 +20,7 @@ from server.store.models import Item
 from server.store.sql import run
 from server.store.transaction import Transaction
 from tests.support.app import PATIENCE, Server, running_server
-from tests.support.boards import Board, Ears, Heard, ears_of, listening, make_board
+from tests.support.boards import Board, Ears, Heard, make_board
 from tests.support.core_2026 import newcomer
 from tests.support.interpreters import install_interpreters, post_item, until_exists, until_state
 from tests.support.pdfs import bomb, encrypted, pdf
@@ -49,18 +49,6 @@ async def server(database_url: str, tmp_path: Path) -> AsyncIterator[Server]:
     settings |= {"interpretation_timeout": 2.0, "interpretation_interval": 0.05, "interpretation_workers": 2}
     async with running_server(database_url=database_url, **settings) as running:
         yield running
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await newcomer(server, "Ann"))
-
-
-@pytest.fixture
-async def ears(board: Board) -> AsyncIterator[Ears]:
-    async with listening(board.ann.server) as connect:
-        listener = await connect(board.ann, board.uuid)
-        yield await ears_of(listener, board.ann, board.uuid)
 
 
 def states(heard: list[Heard], item_id: str) -> list[str]:

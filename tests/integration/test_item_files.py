@@ -13,7 +13,7 @@ from server.rest.items_context import COOKIE
 from server.rest.uploads import UPLOADS
 from server.store.models import StoredFile
 from tests.support.app import PATIENCE, Answer, Person, Server, running_server
-from tests.support.boards import Board, Ears, brief, ears_of, listening, make_board
+from tests.support.boards import Board, Ears, brief, make_board
 from tests.support.clients import authenticated, make_client
 from tests.support.core_2026 import newcomer
 from tests.support.interpreters import post_file, post_item
@@ -36,18 +36,6 @@ async def server(database_url: str, kept: Kept) -> AsyncIterator[Server]:
     settings |= {"housekeeping_interval": 0.05, "body_timeout": 0.5, "allowed_origins": OWN_ORIGIN}
     async with running_server(database_url=database_url, **settings) as running:
         yield running
-
-
-@pytest.fixture
-async def board(server: Server) -> Board:
-    return await make_board(await newcomer(server, "Ann"))
-
-
-@pytest.fixture
-async def ears(board: Board) -> AsyncIterator[Ears]:
-    async with listening(board.ann.server) as connect:
-        listener = await connect(board.ann, board.uuid)
-        yield await ears_of(listener, board.ann, board.uuid)
 
 
 async def fetch(who: Person, file_id: str, method: str = "GET", **headers: str) -> tuple[int, bytes, Any]:
