@@ -8,7 +8,6 @@ JSON, Python literals and headers; anything that looks like a JSON Web Token; pa
 
 import json
 import logging
-import random
 import re
 import sys
 from collections.abc import Mapping
@@ -18,6 +17,8 @@ from typing import Any, TextIO
 from urllib.parse import unquote_plus
 
 from aiohttp.http_exceptions import HttpProcessingError
+
+from server.dice import DICE
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that the running task serves; empty outside of one."""
@@ -95,7 +96,7 @@ def request_id(offered: str | None) -> str:
     """The id under which a request is logged: the one that a router gave it when it is sane, else a new one."""
     if offered and SANE_ID.fullmatch(offered) and redact(offered) == offered:
         return offered
-    return f"{random.getrandbits(128):032x}"  # no secret: asking the kernel for it would give up the interpreter's lock
+    return f"{DICE.getrandbits(128):032x}"
 
 
 class RequestId(logging.Filter):

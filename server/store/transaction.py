@@ -12,7 +12,6 @@ Invariants:
 """
 
 import asyncio
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,6 +22,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from peewee import Database, PeeweeException, PostgresqlDatabase
 
 from server import faults
+from server.dice import jittered
 from server.errors import Unavailable
 from server.events import rooms as room_names
 from server.events.event import ControlEvent, Event, Origin
@@ -35,7 +35,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 WORKSPACES, USERS = 1, 2  # first keys of the advisory locks
 QUEUE_PATIENCE = 10.0  # seconds a transaction may wait for a thread
-RETRY_PAUSE = 0.01  # seconds, times the attempt, with jitter
+RETRY_PAUSE = 0.01  # seconds, times the attempt
+JITTER = 0.5  # of a pause, so that two that met do not meet again
 
 
 class Transaction:
@@ -152,7 +153,7 @@ class Store:
                     raise
                 if attempt == self.retries or (lost and attempt > 1):
                     raise Unavailable(str(error)) from error
-                time.sleep(RETRY_PAUSE * attempt * random.uniform(0.5, 1.5))
+                time.sleep(jittered(RETRY_PAUSE * attempt, JITTER))
         raise AssertionError("unreachable")
 
     def _commit(

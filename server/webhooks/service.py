@@ -10,13 +10,13 @@ webhooks a commit costs one look at an empty table.
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Coroutine, Iterable
 from time import monotonic
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from server import faults
+from server.dice import jittered
 from server.errors import Unavailable
 from server.events.control import AccessEnded, SessionsEnded, WebhooksChanged
 from server.metrics import count_delivery
@@ -110,7 +110,7 @@ class Webhooks:
         """Looks at all webhooks, whenever some have changed, and every `interval` seconds."""
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.patience.interval * random.uniform(1 - JITTER, 1 + JITTER)):
+                async with asyncio.timeout(jittered(self.patience.interval, JITTER)):
                     await self._look.wait()
             self._look.clear()
             if not self._stopping.is_set():
@@ -196,7 +196,7 @@ class Webhooks:
 
 def pause_after(failures: int, retry: float) -> float:
     """Seconds before the next attempt, where so many failed before the last one."""
-    return min(retry * 2.0 ** min(failures, 32), LONGEST_PAUSE) * random.uniform(1 - JITTER, 1 + JITTER)
+    return jittered(min(retry * 2.0 ** min(failures, 32), LONGEST_PAUSE), JITTER)
 
 
 async def guarded(work: Coroutine[Any, Any, float | None], pause: float | None) -> float | None:

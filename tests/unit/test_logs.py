@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 
@@ -193,3 +194,16 @@ def test_what_is_no_http_leaves_one_line_and_no_stack(stream: io.StringIO) -> No
     (line,) = lines(stream)
     assert (line["level"], line["message"]) == ("INFO", "Error handling request from 127.0.0.1")
     assert line.keys().isdisjoint({"exception", "exc_info", "stack"})
+
+
+def test_forked_processes_name_their_requests_apart() -> None:
+    reader, writer = os.pipe()
+    for _ in range(2):
+        if not (pid := os.fork()):
+            os.write(writer, logs.request_id(None).encode())
+            os._exit(0)
+        os.waitpid(pid, 0)
+    names = os.read(reader, 1 << 10).decode()
+    assert len({names[:32], names[32:], logs.request_id(None)}) == 3 and len(names) == 64
+    os.close(reader)
+    os.close(writer)
