@@ -148,3 +148,25 @@ async def test_a_lost_database_is_unavailable_and_then_back(postgres_server: Pos
     await store.write(add_job, 3)
     assert await store.read(count) == 2
     await asyncio.to_thread(store.close)
+
+
+async def test_composed_statements_store_and_find_what_models_say(store: Store) -> None:
+    """Defaults, ids that the database gives, columns of other types, and only the columns that are named."""
+
+    def act(tx: Transaction) -> None:
+        first, second = Job.create(user_id=1, type="a", data={"n": [1]}), Job.create(user_id=2, type="b")
+        assert second.id == first.id + 1 and not first.is_dirty()
+        found = Job.find(id=first.id)
+        assert found is not None and found.__data__ == first.__data__
+        assert Job.create(id=90, user_id=3, type="c").id == 90
+        found.type, found.user_id = "kept", 5
+        assert found.save(only=["type", Job.type]) == 1 and found.dirty_fields == [Job.user_id]
+        rows = Job.find_all("type", ["c", "kept", "b", "none"])
+        assert [(row.id, row.user_id, row.type) for row in rows] == [
+            (first.id, 1, "kept"),
+            (second.id, 2, "b"),
+            (90, 3, "c"),
+        ]
+        assert Job.find_all("id", []) == []
+
+    await store.write(act)
