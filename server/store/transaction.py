@@ -8,13 +8,15 @@ Invariants:
   touches, ascending, before it reads them (READ COMMITTED: what is read after the lock is current);
 - events are announced exactly when the commit succeeded, from the thread that committed, so a cancelled caller
   silences nothing;
+- on SQLite, which has one writer, those that wait for it are committed together, in the order in which they were asked:
+  one wait for the disk, one announcement. What one of them raises undoes that one alone;
 - a reading function sees one snapshot, and `tx.position()` is the log position of that snapshot.
 """
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -28,13 +30,13 @@ from server.events import rooms as room_names
 from server.events.event import ControlEvent, Event, Origin
 from server.store import log
 from server.store.database import is_conflict, is_unavailable, open_database
-from server.store.gathering import Gathering
+from server.store.gathering import PATIENCE, Gathering, Outcome, Query, answer_all
 from server.store.models.base import bind_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
 WORKSPACES, USERS = 1, 2  # first keys of the advisory locks
-QUEUE_PATIENCE = 10.0  # seconds a transaction may wait for a thread
+SHARE = 0.01  # seconds after which no further action joins those that are committed together
 RETRY_PAUSE = 0.01  # seconds, times the attempt
 JITTER = 0.5  # of a pause, so that two that met do not meet again
 
@@ -101,19 +103,31 @@ class Store:
         self._writers = self._threads("writer", writers if self.postgres else 1)
         self._readers = self._threads("reader", readers)
         self._relay = self._threads("relay", 1)
-        self._glances: Gathering[Transaction] = Gathering(lambda *job: self.read(*job), readers if self.postgres else 1)
+        self._writes: Gathering[Transaction] = Gathering(self._write_together, 1)
+        self._glances: Gathering[Transaction] = Gathering(
+            lambda queries: self.read(answer_all, queries), readers if self.postgres else 1
+        )
 
     def _threads(self, name: str, count: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(count, f"store-{name}", initializer=bind_thread, initargs=(self.db,))
 
     async def write(self, action: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `action(tx, …)` in one writing transaction; raises what it raises, or Unavailable."""
+
+        def run(tx: Transaction) -> T:
+            return action(tx, *args, **kwargs)
+
+        result: T = (await self._write_together([run]))[0].value if self.postgres else await self._writes.ask(run)
+        return result
+
+    async def _write_together(self, actions: Sequence[Query[Transaction]]) -> list[Outcome]:
+        """Runs actions in one transaction, the first few at least; raises what a single one raises."""
         loop = asyncio.get_running_loop()
 
         def announce(events: list[log.LoggedEvent]) -> None:
             loop.call_soon_threadsafe(self.on_commit, events)
 
-        job = partial(self._run, time.monotonic(), self._commit, announce, action, args, kwargs)
+        job = partial(self._run, time.monotonic(), self._commit, announce, actions)
         return await loop.run_in_executor(self._writers, job)
 
     async def read(self, query: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -139,7 +153,7 @@ class Store:
     def _run(self, asked: float, once: Callable[..., T], *job: Any) -> T:
         """Runs a transaction until it succeeds, fails for good or the retries are used up. One that waited too long
         for its turn is not begun: whoever asked for it has gone, or will ask again."""
-        if time.monotonic() - asked > QUEUE_PATIENCE:
+        if time.monotonic() - asked > PATIENCE:
             raise Unavailable("the database is too busy")
         for attempt in range(1, self.retries + 1):
             try:
@@ -157,16 +171,16 @@ class Store:
         raise AssertionError("unreachable")
 
     def _commit(
-        self, announce: Callable[[list[log.LoggedEvent]], None], action: Callable[..., T], args: Any, kwargs: Any
-    ) -> T:
-        tx = Transaction(self.db)
+        self, announce: Callable[[list[log.LoggedEvent]], None], actions: Sequence[Query[Transaction]]
+    ) -> list[Outcome]:
         events: list[log.LoggedEvent] = []
         committing = False
         try:
             with self.db.transaction():
-                result = action(tx, *args, **kwargs)
-                if tx.recorded:
-                    events = log.append(self.db, tx.recorded)
+                if len(actions) == 1:
+                    outcomes = [Outcome(self._act(actions[0], events), None)]
+                else:
+                    outcomes = self._act_apart(actions, events)
                 faults.reach("before_commit")
                 committing = True
         except PeeweeException as error:
@@ -178,7 +192,33 @@ class Store:
         faults.reach("after_commit")
         if events:
             announce(events)
+        return outcomes
+
+    def _act(self, action: Query[Transaction], events: list[log.LoggedEvent]) -> Any:
+        """Runs an action, and adds to `events` what it recorded."""
+        tx = Transaction(self.db)
+        result = action(tx)
+        if tx.recorded:
+            events += log.append(self.db, tx.recorded)
         return result
+
+    def _act_apart(self, actions: Sequence[Query[Transaction]], events: list[log.LoggedEvent]) -> list[Outcome]:
+        """Runs the first of several actions, each of which can fail without the others."""
+        outcomes: list[Outcome] = []
+        began = time.monotonic()
+        for action in actions:
+            if outcomes and time.monotonic() - began > SHARE:
+                break
+            self.db.execute_sql("SAVEPOINT action")
+            try:
+                outcomes.append(Outcome(self._act(action, events), None))
+            except PeeweeException:
+                raise
+            except Exception as error:
+                self.db.execute_sql("ROLLBACK TO action")
+                outcomes.append(Outcome(None, error))
+            self.db.execute_sql("RELEASE action")
+        return outcomes
 
     def _snapshot(self, query: Callable[..., T], args: Any, kwargs: Any) -> T:
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self.postgres else "BEGIN DEFERRED"

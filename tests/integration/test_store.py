@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from peewee import OperationalError, ProgrammingError
 
 from server.errors import CONFLICT, Refused, Unavailable
 from server.events import rooms
@@ -170,3 +172,44 @@ async def test_composed_statements_store_and_find_what_models_say(store: Store) 
         assert Job.find_all("id", []) == []
 
     await store.write(act)
+
+
+async def test_actions_that_wait_together_fail_each_for_itself(store: Store) -> None:
+    heard: list[LoggedEvent] = []
+    store.on_commit = heard.extend
+
+    def refuse(tx: Transaction, number: int) -> int:
+        add_job(tx, number)
+        raise Refused(CONFLICT)
+
+    def fail(tx: Transaction, number: int) -> int:
+        add_job(tx, number)
+        tx.db.execute_sql("SELECT * FROM no_such_table")
+        raise AssertionError("unreachable")
+
+    kinds = [refuse if number % 5 == 2 else fail if number == 20 else add_job for number in range(40)]
+    asked = [store.write(kind, number) for number, kind in enumerate(kinds)]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    good = [number for number, kind in enumerate(kinds) if kind is add_job]
+    assert [number for number, result in enumerate(results) if isinstance(result, int)] == good
+    assert {type(results[number]) for number in range(2, 40, 5)} == {Refused}
+    assert type(results[20]) in (OperationalError, ProgrammingError)
+    assert await store.read(lambda tx: sorted(job.user_id for job in Job.select())) == good
+    logged = await store.read(read_after, 0)
+    assert [event.id for event in logged] == list(range(1, len(good) + 1))
+    assert sorted(event.origin.user_id for event in logged if event.origin) == good
+    assert sorted(heard, key=lambda event: event.id) == logged
+
+
+async def test_actions_that_wait_for_sqlite_are_committed_and_announced_together_in_their_order(tmp_path: Path) -> None:
+    url, heard = f"sqlite:///{tmp_path}/together.sqlite3", list[list[int]]()
+    await asyncio.to_thread(migrate, url)
+    store = Store(url, writers=1, readers=1, retries=2)
+    store.on_commit = lambda events: heard.append([event.origin.user_id for event in events if event.origin])
+    try:
+        await asyncio.gather(*[store.write(add_job, number) for number in range(30)])
+        await asyncio.sleep(0)
+    finally:
+        await asyncio.to_thread(store.close)
+    assert [number for commit in heard for number in commit] == list(range(30))
+    assert len(heard) < 30, "each commit waits for the disk"

@@ -1,7 +1,7 @@
 """Reads that wait together are answered together, each with what is its own."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from peewee import DataError
 
 from server.errors import CONFLICT, Refused, Unavailable
 from server.store import gathering
-from server.store.gathering import Gathering, Outcome
+from server.store.gathering import Gathering, Outcome, answer_all
 
 
 class Reader:
@@ -21,14 +21,15 @@ class Reader:
         self.open = asyncio.Event()
         self.open.set()
         self.error: Exception | None = None
+        self.most: int | None = None  # of what is asked at once
 
-    async def read(self, run: Callable[..., list[Outcome]], queries: Sequence[Any]) -> list[Outcome]:
+    async def read(self, queries: Sequence[Any]) -> list[Outcome]:
         self.sizes.append(len(queries))
         value = self.value
         await self.open.wait()
         if self.error is not None:
             raise self.error
-        return run(value, queries)
+        return answer_all(value, queries)[: self.most]
 
 
 def same(tx: int) -> int:
@@ -113,3 +114,41 @@ async def test_who_gives_up_costs_nobody_else_anything() -> None:
     assert await stays == 0
     with pytest.raises(asyncio.CancelledError):
         await gone
+
+
+async def test_what_was_not_begun_comes_next_in_its_order() -> None:
+    reader, order = Reader(), list[int]()
+    reader.most = 2
+    reads: Gathering[int] = Gathering(reader.read, 1)
+
+    async def ask(number: int) -> None:
+        await reads.ask(same)
+        order.append(number)
+
+    await asyncio.gather(*map(ask, range(5)))
+    assert (reader.sizes, order) == ([5, 3, 1], [0, 1, 2, 3, 4])
+
+
+async def test_who_waited_too_long_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader()
+    reader.open.clear()
+    reads: Gathering[int] = Gathering(reader.read, 1)
+    first = asyncio.ensure_future(reads.ask(same))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    late = asyncio.ensure_future(reads.ask(same))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(gathering, "PATIENCE", 0)
+    reader.open.set()
+    assert await first == 0 and reader.sizes == [1]
+    with pytest.raises(Unavailable):
+        await late
+
+
+async def test_what_is_no_failure_of_the_database_is_never_run_again() -> None:
+    """It may have come after the commit."""
+    reader = Reader()
+    reader.error = RuntimeError("after the commit")
+    reads: Gathering[int] = Gathering(reader.read, 1)
+    results = await asyncio.gather(reads.ask(same), reads.ask(same), return_exceptions=True)
+    assert [type(result) for result in results] == [RuntimeError] * 2 and reader.sizes == [2]
