@@ -66,11 +66,11 @@ SCHEMA = """
         created_at TIMESTAMP NOT NULL,
         updated_at TIMESTAMP NOT NULL
     );
-    CREATE INDEX item_workspace_id ON item (workspace_id);
     CREATE INDEX item_original_file_id ON item (original_file_id) WHERE original_file_id IS NOT NULL;
     CREATE INDEX item_waiting ON item (original_file_type, created_at, id)
         WHERE state IN ('uploaded', 'interpreting')
             AND original_file_id IS NOT NULL AND locked_by_user_id IS NULL AND NOT deleted;
+    CREATE INDEX item_workspace_id_deleted_created_at_id ON item (workspace_id, deleted, created_at, id);
     CREATE INDEX item_column_id_deleted_created_at_id ON item (column_id, deleted, created_at, id);
     CREATE INDEX item_collection_id_deleted_created_at_id ON item (collection_id, deleted, created_at, id);
     CREATE TABLE item_field_type (

@@ -67,7 +67,7 @@ class Item(Record):
     `interpretations` counts how often an interpretation was begun and has not ended."""
 
     id = CharField(36, primary_key=True, default=new_id)
-    workspace_id = IntegerField(index=True)
+    workspace_id = IntegerField()
     collection_id = CharField(36)
     column_id = CharField(36)
     name = CharField(255)
@@ -90,6 +90,7 @@ class Item(Record):
     class Meta:
         table_name = "item"
         indexes = (
+            (("workspace_id", "deleted", "created_at", "id"), False),
             (("column_id", "deleted", "created_at", "id"), False),  # also counts the items of a column
             (("collection_id", "deleted", "created_at", "id"), False),
         )
