@@ -116,7 +116,7 @@ def list_records(
     if place.endpoint.authentication and place.user is not None:
         own = show(known_user(place.endpoint, place.user.user_id))
         return encode(own["data"] if data_only else own)
-    page = record_pages.Page(place.endpoint.id, place.sees, limit, offset)
+    page = record_pages.open_page(tx.db, place.endpoint.id, place.sees, limit=limit, offset=offset)
     if record_pages.page_size(tx.db, page) > most:
         raise Refused(ANSWER_TOO_LARGE)
     return record_pages.page_of(tx.db, page, data_only=data_only)

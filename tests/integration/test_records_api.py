@@ -54,6 +54,8 @@ async def test_get_all_or_by_unique_id_with_data_only_limit_and_offset(endpoint:
     assert await endpoint.ok("GET", limit=2, offset=3) == made[3:]
     assert await endpoint.ok("GET", offset=4, dataOnly="true") == [4]
     assert await endpoint.ok("GET", limit=0) == []
+    assert await endpoint.ok("GET", limit=9, offset=3) == made[3:]
+    assert await endpoint.ok("GET", limit=1, offset=5) == []
 
 
 async def test_post_put_and_delete_with_data_only_tell_the_envelope(endpoint: RunningEndpoint) -> None:

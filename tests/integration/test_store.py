@@ -1,6 +1,8 @@
 """Transactions and the log on both databases."""
 
 import asyncio
+import itertools
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,10 +13,10 @@ from server.errors import CONFLICT, Refused, Unavailable
 from server.events import rooms
 from server.events.databases import TableDeleted
 from server.events.event import Origin
-from server.store import log
+from server.store import log, record_pages
 from server.store.log import LoggedEvent
 from server.store.migrate import migrate
-from server.store.models import Job, Workspace
+from server.store.models import Job, StoredRecord, Workspace
 from server.store.transaction import Store, Transaction
 from tests.support.postgres_server import PostgresServer
 
@@ -213,3 +215,25 @@ async def test_actions_that_wait_for_sqlite_are_committed_and_announced_together
         await asyncio.to_thread(store.close)
     assert [number for commit in heard for number in commit] == list(range(30))
     assert len(heard) < 30, "each commit waits for the disk"
+
+
+async def test_pages_of_an_endpoint_among_the_records_of_others(store: Store) -> None:
+    def fill(tx: Transaction) -> None:
+        common = {"created_at": "c", "updated_at": "u"}
+        for number in range(40):  # two endpoints in turn, and on each two owners; records of the second end later
+            endpoint, owner = 1 + number % 2 if number < 30 else 2, number // 2 % 2
+            StoredRecord.create(endpoint_id=endpoint, unique_id=f"{number}", data=f"{number}", owner_id=owner, **common)
+
+    def page(tx: Transaction, endpoint: int, owner: int | None, limit: int, offset: int) -> list[int]:
+        opened = record_pages.open_page(tx.db, endpoint, owner, limit=limit, offset=offset)
+        found: list[int] = json.loads(record_pages.page_of(tx.db, opened, data_only=True))
+        assert record_pages.page_size(tx.db, opened) == sum(len(str(number)) for number in found)
+        return found
+
+    await store.write(fill)
+    counts = {(1, None): 15, (2, None): 25, (1, 0): 8, (2, 1): 12, (3, None): 0}
+    for (endpoint, owner), count in counts.items():
+        everything = await store.read(page, endpoint, owner, 100, 0)
+        assert everything == sorted(everything) and len(everything) == count
+        for limit, offset in itertools.product((0, 1, 4, 15, 26), (0, 1, 7, 14, 15, 25, 26)):
+            assert await store.read(page, endpoint, owner, limit, offset) == everything[offset : offset + limit]
