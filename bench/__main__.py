@@ -1,10 +1,17 @@
-"""`python -m bench`: all measurements, written to RESULTS.md; `python -m bench rest|fanout|profile …`: some of them."""
+"""`python -m bench`: all measurements, written to RESULTS.md; `python -m bench rest|fanout|records|items|profile …`:
+some of them."""
 
 import sys
 
-from bench import fanout, profile, rest
+from bench import fanout, items, profile, records, rest
 
-PARTS = {"rest": rest.main, "fanout": fanout.main, "profile": profile.main}
+PARTS = {
+    "rest": rest.main,
+    "fanout": fanout.main,
+    "records": records.main,
+    "items": items.main,
+    "profile": profile.main,
+}
 
 
 def main() -> None:
@@ -13,6 +20,8 @@ def main() -> None:
     else:
         rest.main(["--write", *sys.argv[1:]])
         fanout.main(["--write"])
+        records.main(["--write"])
+        items.main(["--write"])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from importlib import metadata
 from bench import selfcheck
 from bench.figures import ALL, QUICK
 from bench.results import machine, today, write_section
-from bench.rounds import ENOUGH, Lineup, Options, Report, table
+from bench.rounds import ENOUGH, Lineup, Options, Report, verdicts
 from bench.servers import PEERS
 from tests.support.node import toolchain
 
@@ -56,22 +56,6 @@ def measure(names: Sequence[str], options: Options) -> list[Report]:
             print("\n".join([*report.lines, "", *verdicts([report])]), flush=True)
             reports.append(report)
     return reports
-
-
-def verdicts(reports: Sequence[Report]) -> list[str]:
-    """The table of what was to be reached."""
-    rows = [
-        [
-            verdict.what,
-            f"{verdict.value:.3g}",
-            f"{'>=' if verdict.at_least else '<='} {verdict.bound:g}",
-            verdict.word,
-            f"{verdict.control:.2f}" if verdict.control is not None else "",
-        ]
-        for report in reports
-        for verdict in report.verdicts
-    ]
-    return table(["figure", "value", "bound", "", "control"], rows)
 
 
 def section(reports: Sequence[Report], options: Options, heading: str) -> str:

@@ -31,7 +31,7 @@ class Person:
         self.http.request(method, path, json.dumps(body) if body is not None else None, headers)
         answer = self.http.getresponse()
         text = answer.read()
-        if answer.status not in (200, 202, 204):
+        if answer.status // 100 != 2:
             raise RuntimeError(f"{method} {path}: {answer.status} {text!r}")
         return json.loads(text) if text else None
 

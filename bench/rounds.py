@@ -153,3 +153,19 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
         "|" + "---|" * len(header),
         *("| " + " | ".join(map(str, row)) + " |" for row in rows),
     ]
+
+
+def verdicts(reports: Sequence[Report]) -> list[str]:
+    """The table of what was to be reached."""
+    rows = [
+        [
+            verdict.what,
+            f"{verdict.value:.3g}",
+            f"{'>=' if verdict.at_least else '<='} {verdict.bound:g}",
+            verdict.word,
+            f"{verdict.control:.2f}" if verdict.control is not None else "",
+        ]
+        for report in reports
+        for verdict in report.verdicts
+    ]
+    return table(["figure", "value", "bound", "", "control"], rows)
