@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from bench.http_load import Connection, request
 from bench.listeners import Listener
-from bench.subject import A_SECOND, Make, Subject, run
+from bench.subject import Make, Subject, run
 from server.store.models import Item
 from server.store.transaction import Store, Transaction
 
@@ -30,7 +30,6 @@ class Items(Subject):
 
     title = "Items"
     bounds: ClassVar = {f"{ONE}: ms": 5.0} | {f"{what}: ms": 30.0 for what in (FIRST, LATER, STATE, ALL)}
-    least: ClassVar = {f"{RENAME}: {A_SECOND}": 800.0}
 
     async def fill(self) -> None:
         ann = self.server.sign_up()
