@@ -11,7 +11,10 @@ affair.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from peewee import PeeweeException
@@ -20,17 +23,18 @@ from server.errors import Unavailable
 
 T = TypeVar("T")
 Query = Callable[[T], Any]
-Together = Callable[[Sequence[Query[T]]], Awaitable[list["Outcome"]]]
 MOST = 64  # in one transaction: a thread that holds the interpreter's lock for longer delays everybody else
 PATIENCE = 10.0  # seconds one may wait for its turn
 
 
 class Asked(NamedTuple, Generic[T]):
-    """A query or an action, where its result goes, and when it was asked (monotonic seconds)."""
+    """A query or an action, where its result goes, when it was asked (monotonic seconds), and whether it is to have a
+    transaction of its own."""
 
     query: Query[T]
     result: asyncio.Future[Any]
     at: float
+    alone: bool = False
 
 
 class Outcome(NamedTuple):
@@ -40,51 +44,63 @@ class Outcome(NamedTuple):
     error: Exception | None
 
 
+Together = Callable[[AbstractEventLoop, float, Sequence[Query[T]]], list[Outcome]]
+"""Runs queries in one transaction, wanted since a time (monotonic seconds); returns their outcomes, of the first few at
+least: the others then wait for the next one. Raises PeeweeException where nothing happened and the transaction, not a
+query, is at fault: then each is run in one of its own."""
+
+
 class Gathering(Generic[T]):
-    """Gives what waits to `together`, at most `lanes` times at once. That runs it in one transaction and returns the
-    outcomes, of the first few at least: the others then wait for the next one. Raises PeeweeException where nothing
-    happened and the transaction, not a query, is at fault: then each is run in one of its own."""
+    """Gives what waits to `together`, in one of the threads, at most `lanes` times at once."""
 
-    def __init__(self, together: Together[T], lanes: int) -> None:
+    def __init__(self, together: Together[T], threads: Executor, lanes: int) -> None:
         self._together = together
+        self._threads = threads
         self._free = lanes
-        self._waiting: list[Asked[T]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Asked[T]] = deque()
 
-    async def ask(self, query: Query[T]) -> Any:
+    def ask(self, query: Query[T]) -> asyncio.Future[Any]:
         """What `query` returns; raises what it raises, or Unavailable."""
         loop = asyncio.get_running_loop()
         asked = Asked(query, loop.create_future(), time.monotonic())
         self._waiting.append(asked)
         if self._free:
             self._free -= 1
-            task = loop.create_task(self._work())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return await asked.result
+            loop.call_soon(self._begin, loop)
+        return asked.result
 
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                taken, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-                wanted = [asked for asked in taken if is_waiting(asked)]
-                if wanted:
-                    answered = await self._answer(wanted)
-                    self._waiting[:0] = wanted[answered:]
-        finally:
+    def _begin(self, loop: AbstractEventLoop) -> None:
+        """Has a thread run what waits, as far as it may go together; or gives up the lane."""
+        if taken := self._take():
+            self._threads.submit(self._run, loop, time.monotonic(), taken)
+        else:
             self._free += 1
 
-    async def _answer(self, wanted: Sequence[Asked[T]]) -> int:
-        """Answers the first of them; returns how many."""
+    def _take(self) -> list[Asked[T]]:
+        taken: list[Asked[T]] = []
+        while self._waiting and len(taken) < MOST and not (taken and self._waiting[0].alone):
+            asked = self._waiting.popleft()
+            if is_waiting(asked):
+                taken.append(asked)
+                if asked.alone:
+                    break
+        return taken
+
+    def _run(self, loop: AbstractEventLoop, since: float, taken: Sequence[Asked[T]]) -> None:
+        """In a thread."""
         try:
-            outcomes = await self._together([asked.query for asked in wanted])
+            outcomes = self._together(loop, since, [asked.query for asked in taken])
         except Exception as error:
-            if len(wanted) > 1 and isinstance(error, PeeweeException):  # perhaps the fault of one of them
-                return sum([await self._answer([asked]) for asked in wanted])
-            outcomes = [Outcome(None, error)] * len(wanted)
-        for asked, outcome in zip(wanted, outcomes, strict=False):
+            apart = len(taken) > 1 and isinstance(error, PeeweeException)  # perhaps the fault of one of them
+            outcomes = [] if apart else [Outcome(None, error)] * len(taken)
+        loop.call_soon_threadsafe(self._end, loop, taken, outcomes)
+
+    def _end(self, loop: AbstractEventLoop, taken: Sequence[Asked[T]], outcomes: Sequence[Outcome]) -> None:
+        rest = [asked if outcomes else asked._replace(alone=True) for asked in taken[len(outcomes) :]]
+        self._waiting.extendleft(reversed(rest))
+        for asked, outcome in zip(taken, outcomes, strict=False):
             settle(asked.result, outcome)
-        return len(outcomes)
+        self._begin(loop)
 
 
 def is_waiting(asked: Asked[T]) -> bool:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from peewee import Database, PeeweeException, PostgresqlDatabase
 
@@ -103,10 +103,8 @@ class Store:
         self._writers = self._threads("writer", writers if self.postgres else 1)
         self._readers = self._threads("reader", readers)
         self._relay = self._threads("relay", 1)
-        self._writes: Gathering[Transaction] = Gathering(self._write_together, 1)
-        self._glances: Gathering[Transaction] = Gathering(
-            lambda queries: self.read(answer_all, queries), readers if self.postgres else 1
-        )
+        self._writes: Gathering[Transaction] = Gathering(self._write, self._writers, 1)
+        self._glances: Gathering[Transaction] = Gathering(self._glance, self._readers, readers if self.postgres else 1)
 
     def _threads(self, name: str, count: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(count, f"store-{name}", initializer=bind_thread, initargs=(self.db,))
@@ -117,18 +115,22 @@ class Store:
         def run(tx: Transaction) -> T:
             return action(tx, *args, **kwargs)
 
-        result: T = (await self._write_together([run]))[0].value if self.postgres else await self._writes.ask(run)
-        return result
-
-    async def _write_together(self, actions: Sequence[Query[Transaction]]) -> list[Outcome]:
-        """Runs actions in one transaction, the first few at least; raises what a single one raises."""
+        if not self.postgres:
+            result: T = await self._writes.ask(run)
+            return result
         loop = asyncio.get_running_loop()
+        outcomes = await loop.run_in_executor(self._writers, self._write, loop, time.monotonic(), [run])
+        return cast(T, outcomes[0].value)
+
+    def _write(
+        self, loop: asyncio.AbstractEventLoop, asked: float, actions: Sequence[Query[Transaction]]
+    ) -> list[Outcome]:
+        """Runs actions in one transaction, the first few at least; raises what a single one raises."""
 
         def announce(events: list[log.LoggedEvent]) -> None:
             loop.call_soon_threadsafe(self.on_commit, events)
 
-        job = partial(self._run, time.monotonic(), self._commit, announce, actions)
-        return await loop.run_in_executor(self._writers, job)
+        return self._run(asked, self._commit, announce, actions)
 
     async def read(self, query: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `query(tx, …)` in one read-only snapshot."""
@@ -141,6 +143,11 @@ class Store:
         asked."""
         result: T = await self._glances.ask(query)
         return result
+
+    def _glance(
+        self, loop: asyncio.AbstractEventLoop, asked: float, queries: Sequence[Query[Transaction]]
+    ) -> list[Outcome]:
+        return self._run(asked, self._snapshot, answer_all, (queries,), {})
 
     async def read_log(self, cursor: int, limit: int) -> tuple[log.Bounds, list[log.LoggedEvent]]:
         """What the log holds, and up to `limit` events above the cursor, by a thread that slow queries of users cannot

@@ -1,7 +1,10 @@
 """Reads that wait together are answered together, each with what is its own."""
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from asyncio import AbstractEventLoop
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,23 +16,39 @@ from server.store.gathering import Gathering, Outcome, answer_all
 
 
 class Reader:
-    """A store of one number; `open` lets snapshots begin."""
+    """A store of one number; `open` lets snapshots go on."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self.threads = threads
         self.value = 0
         self.sizes: list[int] = []
-        self.open = asyncio.Event()
+        self.open = threading.Event()
         self.open.set()
         self.error: Exception | None = None
         self.most: int | None = None  # of what is asked at once
 
-    async def read(self, queries: Sequence[Any]) -> list[Outcome]:
-        self.sizes.append(len(queries))
+    def gathering(self, lanes: int = 1) -> Gathering[int]:
+        return Gathering(self.read, self.threads, lanes)
+
+    def read(self, loop: AbstractEventLoop, since: float, queries: Sequence[Any]) -> list[Outcome]:
         value = self.value
-        await self.open.wait()
+        self.sizes.append(len(queries))
+        assert self.open.wait(10)
         if self.error is not None:
             raise self.error
         return answer_all(value, queries)[: self.most]
+
+    async def has_begun(self, *sizes: int) -> None:
+        """Waits until so many were asked together, each time."""
+        async with asyncio.timeout(10):
+            while self.sizes != [*sizes]:
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    with ThreadPoolExecutor(4) as threads:
+        yield Reader(threads)
 
 
 def same(tx: int) -> int:
@@ -44,60 +63,50 @@ def broken(tx: int) -> int:
     raise DataError("this one cannot be asked")
 
 
-async def test_those_that_wait_share_a_snapshot_that_begins_after_they_were_asked() -> None:
-    reader = Reader()
+async def test_those_that_wait_share_a_snapshot_that_begins_after_they_were_asked(reader: Reader) -> None:
     reader.open.clear()
-    reads: Gathering[int] = Gathering(reader.read, 1)
+    reads = reader.gathering()
     first = asyncio.gather(*[reads.ask(same) for _ in range(3)])
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert reader.sizes == [3]
+    await reader.has_begun(3)
     reader.value = 1
     later = asyncio.gather(*[reads.ask(same) for _ in range(2)])
-    await asyncio.sleep(0)
     reader.value = 2
     reader.open.set()
     assert (await first, await later, reader.sizes) == ([0, 0, 0], [2, 2], [3, 2])
 
 
-async def test_one_after_the_other_is_answered_too() -> None:
-    reads: Gathering[int] = Gathering(Reader().read, 1)
+async def test_one_after_the_other_is_answered_too(reader: Reader) -> None:
+    reads = reader.gathering()
     async with asyncio.timeout(5):
         assert [await reads.ask(same) for _ in range(50)] == [0] * 50
 
 
-async def test_a_lane_more_does_not_wait_for_the_first() -> None:
-    reader = Reader()
-    reads: Gathering[int] = Gathering(reader.read, 2)
+async def test_a_lane_more_does_not_wait_for_the_first(reader: Reader) -> None:
+    reads = reader.gathering(2)
     reader.open.clear()
-    slow = asyncio.ensure_future(reads.ask(same))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    other = asyncio.ensure_future(reads.ask(same))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert reader.sizes == [1, 1]
+    slow = reads.ask(same)
+    await reader.has_begun(1)
+    other = reads.ask(same)
+    await reader.has_begun(1, 1)
     reader.open.set()
     assert (await slow, await other) == (0, 0)
 
 
-async def test_no_snapshot_takes_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_snapshot_takes_more_than_its_share(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "MOST", 4)
-    reader = Reader()
-    reads: Gathering[int] = Gathering(reader.read, 1)
+    reads = reader.gathering()
     await asyncio.gather(*[reads.ask(same) for _ in range(10)])
     assert reader.sizes == [4, 4, 2]
 
 
-async def test_what_one_read_raises_is_its_own_affair() -> None:
-    reads: Gathering[int] = Gathering(Reader().read, 1)
+async def test_what_one_read_raises_is_its_own_affair(reader: Reader) -> None:
+    reads = reader.gathering()
     results = await asyncio.gather(*map(reads.ask, (same, refused, same, broken, same)), return_exceptions=True)
     assert [type(result) for result in results] == [int, Refused, int, DataError, int]
 
 
-async def test_a_database_that_is_away_is_away_for_all_and_asked_once() -> None:
-    reader = Reader()
-    reads: Gathering[int] = Gathering(reader.read, 1)
+async def test_a_database_that_is_away_is_away_for_all_and_asked_once(reader: Reader) -> None:
+    reads = reader.gathering()
     reader.error = Unavailable("away")
     results = await asyncio.gather(reads.ask(same), reads.ask(same), return_exceptions=True)
     assert [type(result) for result in results] == [Unavailable] * 2 and reader.sizes == [2]
@@ -105,10 +114,9 @@ async def test_a_database_that_is_away_is_away_for_all_and_asked_once() -> None:
     assert await reads.ask(same) == 0
 
 
-async def test_who_gives_up_costs_nobody_else_anything() -> None:
-    reader = Reader()
-    reads: Gathering[int] = Gathering(reader.read, 1)
-    gone, stays = (asyncio.ensure_future(reads.ask(same)) for _ in range(2))
+async def test_who_gives_up_costs_nobody_else_anything(reader: Reader) -> None:
+    reads = reader.gathering()
+    gone, stays = (reads.ask(same) for _ in range(2))
     await asyncio.sleep(0)
     gone.cancel()
     assert await stays == 0
@@ -116,10 +124,10 @@ async def test_who_gives_up_costs_nobody_else_anything() -> None:
         await gone
 
 
-async def test_what_was_not_begun_comes_next_in_its_order() -> None:
-    reader, order = Reader(), list[int]()
+async def test_what_was_not_begun_comes_next_in_its_order(reader: Reader) -> None:
+    order = list[int]()
     reader.most = 2
-    reads: Gathering[int] = Gathering(reader.read, 1)
+    reads = reader.gathering()
 
     async def ask(number: int) -> None:
         await reads.ask(same)
@@ -129,15 +137,12 @@ async def test_what_was_not_begun_comes_next_in_its_order() -> None:
     assert (reader.sizes, order) == ([5, 3, 1], [0, 1, 2, 3, 4])
 
 
-async def test_who_waited_too_long_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = Reader()
+async def test_who_waited_too_long_is_not_begun(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     reader.open.clear()
-    reads: Gathering[int] = Gathering(reader.read, 1)
-    first = asyncio.ensure_future(reads.ask(same))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    late = asyncio.ensure_future(reads.ask(same))
-    await asyncio.sleep(0)
+    reads = reader.gathering()
+    first = reads.ask(same)
+    await reader.has_begun(1)
+    late = reads.ask(same)
     monkeypatch.setattr(gathering, "PATIENCE", 0)
     reader.open.set()
     assert await first == 0 and reader.sizes == [1]
@@ -145,10 +150,9 @@ async def test_who_waited_too_long_is_not_begun(monkeypatch: pytest.MonkeyPatch)
         await late
 
 
-async def test_what_is_no_failure_of_the_database_is_never_run_again() -> None:
+async def test_what_is_no_failure_of_the_database_is_never_run_again(reader: Reader) -> None:
     """It may have come after the commit."""
-    reader = Reader()
     reader.error = RuntimeError("after the commit")
-    reads: Gathering[int] = Gathering(reader.read, 1)
+    reads = reader.gathering()
     results = await asyncio.gather(reads.ask(same), reads.ask(same), return_exceptions=True)
     assert [type(result) for result in results] == [RuntimeError] * 2 and reader.sizes == [2]
