@@ -4,6 +4,7 @@ Nothing is skipped: a server that cannot be had fails the tests that need it, an
 """
 
 import gc
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,19 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "empty.sqlite3"
     migrate(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """A migrated SQLite database without rows, for what is the same on every database."""
+    return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'test.sqlite3')}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database without rows, of each kind."""
+    url: str = request.getfixturevalue("migrated_postgres_url" if request.param == "postgres" else "sqlite_url")
+    return url
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ import pytest
 from server.app import RELAY, SESSIONS, SOCKETIO
 from server.store.history import History, read_history
 from server.store.retention import prune
-from tests.integration.conftest import database_url, server
+from tests.integration.conftest import server
 from tests.support.app import PASSWORD, PATIENCE, Person, Server
 from tests.support.boards import Board, make_board
 from tests.support.socketio_client import Event, Refused, SessionClient, session_client
 
-__all__ = ["database_url", "server"]
+__all__ = ["server"]
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 A module that wants another server defines `server` itself; the other fixtures then use that one."""
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,19 +12,6 @@ from tests.support.boards import Board, Connect, Ears, ears_of, listening, make_
 from tests.support.core_2026 import newcomer
 from tests.support.receivers import Receiver, receiving
 from tests.support.records import RunningEndpoint, running_endpoint
-
-
-@pytest.fixture
-def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
-    """A migrated SQLite database without rows, for what is the same on every database."""
-    return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'test.sqlite3')}"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """A migrated database without rows, of each kind."""
-    url: str = request.getfixturevalue("migrated_postgres_url" if request.param == "postgres" else "sqlite_url")
-    return url
 
 
 @pytest.fixture
