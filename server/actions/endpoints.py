@@ -84,16 +84,15 @@ def create_endpoint(
 
 
 def update_endpoint(tx: Transaction, actor: Actor, *, endpoint_id: int, changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes an endpoint; admins only. Its sockets are closed when more than the description changed. Once `secure` or
-    `authentication` is cleared, nothing is replayed of before. Raises Refused where records would become users, or
-    users records."""
+    """Changes an endpoint; admins only. Its sockets are closed when more than the description changed. Whoever now hears
+    more than before is replayed nothing of before. Raises Refused where records would become users, or users records."""
     endpoint = enter_endpoint(tx, actor, endpoint_id)
     before = options(endpoint)
     if changes.get("authentication", endpoint.authentication) != endpoint.authentication and has_records(endpoint):
         raise Refused(BAD_OPTIONS, "The flag authentication can be changed only while there are no records.")
     for name, value in changes.items():
         setattr(endpoint, name, value)
-    if any(before[flag] and not getattr(endpoint, flag) for flag in ("secure", "authentication")):
+    if opens(before, options(endpoint)):
         endpoint.opened = tx.position()
     keep(endpoint)
     if options(endpoint) != before:
@@ -104,6 +103,12 @@ def update_endpoint(tx: Transaction, actor: Actor, *, endpoint_id: int, changes:
 def options(endpoint: Endpoint) -> dict[str, Any]:
     """What clients of an endpoint depend on."""
     return {name: value for name, value in show(endpoint).items() if name != "description"}
+
+
+def opens(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether somebody may read from now on what others wrote, and could not before."""
+    cleared = any(before[flag] and not after[flag] for flag in ("secure", "authentication"))
+    return cleared or (after["access"]["read"] and not before["access"]["read"])
 
 
 def keep(endpoint: Endpoint) -> None:

@@ -38,10 +38,10 @@ def heard_at(place: Place) -> Heard:
 def open_endpoint_since(
     tx: Transaction, visitor: Visitor, *, name: str, cursor: int, chunk: int, most: int | None
 ) -> tuple[Heard, History | None]:
-    """The same with what was told there above the cursor; no history where the past is gone, or from before
-    the endpoint was opened."""
+    """The same with what was told there above the cursor; no history where the past is gone, nor for who hears
+    of all records from before the endpoint was opened."""
     place = visit(visitor, name)
     heard = heard_at(place)
-    if cursor < place.endpoint.opened:
+    if place.sees is None and cursor < place.endpoint.opened:
         return heard, None
     return heard, read_history(tx.db, {heard.room: cursor}, cursor, chunk=chunk, most=most)

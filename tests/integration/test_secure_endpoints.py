@@ -110,18 +110,37 @@ async def test_with_read_a_socket_hears_everything_once(server: Server, connect:
 
 
 async def test_a_replay_follows_the_flags_of_its_time(club: Club) -> None:
-    """What was told while READ was missing is replayed when it is there, and no longer when it is gone again."""
+    """Without READ it is what was told of one's own, whatever others were told meanwhile."""
     ann, bob = await club.join("ann"), await club.join("bob")
     start = await club.server.log_position()
-    made = [await who.ok(club.vault, "POST", who.name) for who in (ann, bob)]
     await club.vault.change(access={"read": True})
-    everything = await ann.listening(club.vault, since=start)
+    opened = await club.server.log_position()
+    made = [await who.ok(club.vault, "POST", who.name) for who in (ann, bob)]
+    everything = await ann.listening(club.vault, since=opened)
     assert [(await everything.next())["record"] for _ in range(2)] == made
     await club.vault.change(access={})
     await everything.until(lambda: everything.closed)
     own = await ann.listening(club.vault, since=start)
     made.append(await ann.ok(club.vault, "POST", "last"))
     assert [(await own.next())["record"] for _ in range(2)] == [made[0], made[2]]
+
+
+async def test_what_was_told_before_read_was_set_is_not_replayed_to_others(club: Club, connect: Connect) -> None:
+    """The log still has deleted records, which nobody but their owner could ever see."""
+    ann, bob = await club.join("ann"), await club.join("bob")
+    start = await club.server.log_position()
+    made = await ann.ok(club.vault, "POST", "secret")
+    await ann.ok(club.vault, "DELETE", uniqueId=made["uniqueId"])
+    await club.vault.change(access={"read": True})
+    opened = await club.server.log_position()
+    socket, client = await bob.listening(club.vault, since=start), await connect()
+    assert await socket.next() == {"type": "refresh", "position": opened}
+    answer = await client.subscribe(club.vault, accessToken=bob.token, since=start)
+    assert answer["refresh"] is True
+    said = await ann.ok(club.vault, "POST", "for all")
+    assert (await socket.next())["record"] == said
+    (refresh, _), (_, told) = await client.take(2)
+    assert (refresh, told["record"], await client.rest()) == ("refresh", said, [])
 
 
 @pytest.mark.parametrize("flag", ["secure", "authentication"])
