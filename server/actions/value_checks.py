@@ -45,7 +45,7 @@ class Unanswered(Exception):
 class Evaluator(Protocol):
     """The worker processes."""
 
-    async def run(self, task: str, *args: Any) -> Any: ...
+    async def run(self, task: str, *args: Any, whose: str = ...) -> Any: ...
 
 
 def find_answers(questions: Iterable[Question], answers: Answers) -> list[Answer]:
@@ -64,8 +64,9 @@ def known(question: Question, answers: Answers) -> Answer | Question:
     return answers.get(encode(question), question)
 
 
-async def answered(evaluator: Evaluator, attempt: Callable[[Answers], Awaitable[T]]) -> T:
-    """What comes of an action once its questions are answered; raises Refused where an expression takes too long."""
+async def answered(evaluator: Evaluator, attempt: Callable[[Answers], Awaitable[T]], whose: str = "") -> T:
+    """What comes of an action of this party once its questions are answered; raises Refused where an expression takes
+    too long."""
     answers: dict[bytes, Answer] = {}
     for _ in range(ROUNDS):
         try:
@@ -73,15 +74,15 @@ async def answered(evaluator: Evaluator, attempt: Callable[[Answers], Awaitable[
         except Unanswered as asked:
             questions = list({encode(question): question for question in asked.questions}.values())
         try:
-            replies = await evaluator.run("check_values", [list(question) for question in questions])
+            replies = await evaluator.run("check_values", [list(question) for question in questions], whose=whose)
         except Refused as refusal:
             raise Refused(refusal.kind, {"values": refusal.detail}) from None
         answers |= {encode(question): Answer(*reply) for question, reply in zip(questions, replies, strict=True)}
     raise Refused(CONFLICT, "The fields are being changed.")
 
 
-async def require_expressions(evaluator: Evaluator, formatter: Any, validator: Any) -> None:
+async def require_expressions(evaluator: Evaluator, formatter: Any, validator: Any, whose: str = "") -> None:
     """Raises Refused, by field, unless both can be evaluated."""
-    faults = await evaluator.run("find_faults", formatter, validator)
+    faults = await evaluator.run("find_faults", formatter, validator, whose=whose)
     if faults:
         raise Refused(EXPRESSION_FAILED, faults)

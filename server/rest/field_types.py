@@ -7,7 +7,7 @@ from aiohttp import web
 from server.actions import field_types
 from server.actions.value_checks import require_expressions
 from server.rest.context import SANDBOX, no_content, respond
-from server.rest.items_context import act, look, read_body
+from server.rest.items_context import act, look, party_of, read_body
 from server.rest.schema_types import Char
 from server.rest.schemas import Body, Json
 
@@ -40,7 +40,7 @@ async def list_types(request: web.Request) -> web.Response:
 @routes.post("/field_types")
 async def create_type(request: web.Request) -> web.Response:
     body = await read_body(request, NewFieldType)
-    await require_expressions(request.app[SANDBOX], body.formatter, body.validator)
+    await require_expressions(request.app[SANDBOX], body.formatter, body.validator, party_of(request))
     made = await act(
         request,
         field_types.create_type,
@@ -55,7 +55,7 @@ async def create_type(request: web.Request) -> web.Response:
 @routes.patch("/field_types/{field_type_id}")
 async def update_type(request: web.Request) -> web.Response:
     body = await read_body(request, FieldTypeChanges)
-    await require_expressions(request.app[SANDBOX], body.formatter, body.validator)
+    await require_expressions(request.app[SANDBOX], body.formatter, body.validator, party_of(request))
     type_id = request.match_info["field_type_id"]
     return respond(await act(request, field_types.update_type, type_id=type_id, changes=body.given()))
 

@@ -4,13 +4,13 @@ The access token of a user or a client comes in the `Authorization` header, with
 that a login sets.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
 
 from aiohttp import hdrs, web
 
 from server.actions.runner import Action
-from server.actions.value_checks import answered
+from server.actions.value_checks import Answers, answered
 from server.addresses import client_host
 from server.auth.actors import Credentials
 from server.errors import NO_CREDENTIALS, ORIGIN_REFUSED, Refused
@@ -104,7 +104,17 @@ async def read_list(request: web.Request, name: str, model: type[B], most: int) 
 async def act_answered(request: web.Request, action: Callable[..., T], **given: Any) -> T:
     """Runs an action that has to know what expressions make of values, and takes that as `answers`."""
     runner, who = request.app[RUNNER], credentials(request)
-    return await answered(request.app[SANDBOX], lambda answers: runner.act(who, action, **given, answers=answers))
+
+    def attempt(answers: Answers) -> Awaitable[T]:
+        return runner.act(who, action, **given, answers=answers)
+
+    return await answered(request.app[SANDBOX], attempt, party_of(request))
+
+
+def party_of(request: web.Request) -> str:
+    """Who takes turns with others at the worker processes."""
+    claims = credentials(request).claims
+    return f"user {claims.user_id}" if claims is not None else ""
 
 
 def included(request: web.Request) -> frozenset[str]:

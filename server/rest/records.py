@@ -49,7 +49,8 @@ async def read_records(request: web.Request) -> web.Response:
     if expression is not None:
         if len(text) > most:
             raise Refused(ANSWER_TOO_LARGE)
-        text = await request.app[SANDBOX].run("jsonata", expression, text)
+        whose = f"endpoint {request.match_info['name']}"  # who visits it may be anybody, and many
+        text = await request.app[SANDBOX].run("jsonata", expression, text, whose=whose)
     return web.Response(body=io.BytesIO(text) if len(text) > LARGE else text, content_type=JSON_TYPE)
 
 

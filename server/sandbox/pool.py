@@ -2,13 +2,15 @@
 
 Invariants: no more calls run at once than the setting says; beside them one process is ready, so that who comes after
 a kill does not wait for a new one to start. Nothing starts before the first call. Calls wait a bounded time and hold a
-bounded amount of memory; a process that was not asked is nobody's failure, a call that had begun is never repeated.
+bounded amount of memory; the parties whose calls they are take turns, and none holds all of that memory. A process that
+was not asked is nobody's failure, a call that had begun is never repeated.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -17,10 +19,12 @@ from server.metrics import Limit, met
 from server.sandbox.frames import BROKEN, NO_MEMORY, REFUSED, pack
 from server.sandbox.process import Answer, Call, WorkerProcess, start_process
 from server.sandbox.tasks import TASKS, Limits, Task
+from server.sandbox.turns import Turns
 
 PATIENCE = 5.0  # seconds that a call waits for its turn
 PAUSE = 1.0  # seconds until a process that could not begin is replaced
 MAX_WAITING = 64 << 20  # bytes of all calls that wait or run
+MAX_SHARE = 16 << 20  # bytes of those of one party
 FAILED = "The evaluation failed."
 logger = logging.getLogger(__name__)
 
@@ -43,10 +47,10 @@ class Sandbox:
             for limits in {task.limits for task in tasks.values()}
         }  # fmt: skip
 
-    async def run(self, task: str, *args: Any) -> Any:
-        """What a task of `tasks.py` makes of JSON-able values or bytes. Raises Refused where it refuses, fails or meets
-        one of its limits, Busy when there was no worker for it in time."""
-        return await self.pools[self.tasks[task].limits].run(task, *args)
+    async def run(self, task: str, *args: Any, whose: str = "") -> Any:
+        """What a task of `tasks.py` makes of JSON-able values or bytes; `whose` is the party that takes its turn. Raises
+        Refused where it refuses, fails or meets one of its limits, Busy when there was no worker for it in time."""
+        return await self.pools[self.tasks[task].limits].run(whose, task, *args)
 
     @property
     def workers(self) -> int:
@@ -68,15 +72,15 @@ class Pool:
         self.environ = environ
         self.limits = limits
         self.patience = patience
-        self.slots = asyncio.Semaphore(size)
+        self.turns = Turns(size)
         self.running = 0
         self.wanted = 0
-        self.held = 0  # bytes
+        self.held: Counter[str] = Counter()  # bytes by party
         self.ready: asyncio.LifoQueue[WorkerProcess] = asyncio.LifoQueue()
         self.lives: set[asyncio.Task[None]] = set()
         self.stopping = False
 
-    async def run(self, task: str, *args: Any) -> Any:
+    async def run(self, whose: str, task: str, *args: Any) -> Any:
         """See `Sandbox.run`."""
         try:
             request = pack(task, *args)
@@ -84,18 +88,27 @@ class Pool:
             raise Refused(EXPRESSION_FAILED, "A text is not Unicode.") from None
         if len(request) > self.limits.size:
             raise Refused(EXPRESSION_FAILED, f"There is more data than {in_mib(self.limits.size)}.")
-        if self.stopping or self.held + len(request) > MAX_WAITING:
+        if self.stopping:
             raise busy()
-        self.held += len(request)
-        try:
-            return self.read(await self.ask(request))
-        finally:
-            self.held -= len(request)
+        with self.hold(whose, len(request)):
+            return self.read(await self.ask(whose, request))
 
-    async def ask(self, request: bytes) -> Answer | None:
+    @contextlib.contextmanager
+    def hold(self, whose: str, size: int) -> Iterator[None]:
+        """Counts the bytes of a call while it waits or runs; raises Busy."""
+        if self.held.total() + size > MAX_WAITING or (whose and self.held[whose] + size > MAX_SHARE):
+            raise busy()
+        self.held[whose] += size
+        try:
+            yield
+        finally:
+            self.held[whose] -= size
+            self.held += Counter()  # forgets who holds nothing
+
+    async def ask(self, whose: str, request: bytes) -> Answer | None:
         """The answer of a worker; None when it ended instead. Raises Refused for what takes too long, and Busy."""
         try:
-            async with asyncio.timeout(self.patience) as patience, self.turn():
+            async with asyncio.timeout(self.patience) as patience, self.turn(whose):
                 call = None
                 while call is None:
                     worker = await self.next_ready()
@@ -126,9 +139,9 @@ class Pool:
         return value
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self, whose: str) -> AsyncIterator[None]:
         """One of the places of calls that run."""
-        async with self.slots:
+        async with self.turns.turn(whose):
             self.running += 1
             try:
                 yield

@@ -13,6 +13,7 @@ from server.actions.records import MAX_PAGE
 from server.rest.context import SANDBOX
 from server.sandbox.tasks import EXPRESSION
 from tests.support.app import Server, running_server
+from tests.support.boards import make_board
 from tests.support.commands import serving
 from tests.support.limits import watch_limits
 from tests.support.processes import is_alive, wait_until
@@ -138,6 +139,23 @@ async def test_others_are_served_while_expressions_never_end(endpoint: RunningEn
 async def test_fifty_expressions_at_once(endpoint: RunningEndpoint) -> None:
     answers = await asyncio.gather(*(endpoint.ok("GET", jsonata=f"$sum(data.price) + {n}") for n in range(50)))
     assert answers == [15.5 + number for number in range(50)]
+
+
+async def test_endless_expressions_of_one_endpoint_delay_nobody_else(endpoint: RunningEndpoint) -> None:
+    """Neither another endpoint's expressions nor the formatters and validators of a board, on either side."""
+    board = await make_board(await endpoint.server.sign_up("Bob"))
+    field, item, other = await board.field("Sum", "Amount"), await board.item(), await endpoint.another("shop/other")
+    endless = [asyncio.create_task(endpoint.call("GET", jsonata=FOREVER)) for _ in range(14)]
+    waiting = endpoint.server.app[SANDBOX].pools[EXPRESSION].turns.lines
+    async with asyncio.timeout(10):
+        while sum(map(len, waiting.values())) < 10:
+            await asyncio.sleep(0.005)
+    values = [{"field_id": field["id"], "value": "1 234,5"}]
+    written = board.ann.ok("PUT", f"/items/{item['id']}/values", values)
+    (value,), found = await asyncio.gather(written, other.ok("GET", jsonata="$count($)"))
+    assert (value["value"], found) == ("1234.50", 0)
+    assert sum(task.done() for task in endless) <= 7
+    assert {(await task).status for task in endless} == {400}
 
 
 async def test_more_data_than_an_expression_may_work_on(endpoint: RunningEndpoint) -> None:

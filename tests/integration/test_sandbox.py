@@ -192,6 +192,14 @@ async def test_waiting_calls_hold_no_more_than_their_share(sandbox: Sandbox, mon
     assert await sandbox.run("echo", b"x" * 4_000) == ["x" * 4_000]
 
 
+async def test_one_party_holds_no_more_than_its_share(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.sandbox.pool.MAX_SHARE", 10_000)
+    calls = (sandbox.run("echo", b"x" * 4_000, whose=whose) for whose in ("many", "many", "many", "one"))
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [list, list, Busy, list]
+    assert not any(pool.held for pool in sandbox.pools.values())
+
+
 async def test_workers_that_cannot_start_are_told_in_the_log_and_not_started_without_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
