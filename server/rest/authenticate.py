@@ -7,9 +7,9 @@ from aiohttp import web
 
 from server.actions.accounts import sign_out
 from server.auth.tokens import ACCESS, CLIENT
-from server.errors import Refused
+from server.errors import ORIGIN_REFUSED, Refused
 from server.rest.context import TOKENS, no_content, read_json, respond
-from server.rest.items_context import COOKIE, act, credentials, is_encrypted
+from server.rest.items_context import COOKIE, act, credentials, is_encrypted, may_set_cookie
 from server.rest.logins import find_client, find_login
 from server.rest.schema_types import Char, Email
 from server.rest.schemas import Body
@@ -38,7 +38,9 @@ async def authenticate_client(request: web.Request) -> web.Response:
 
 @routes.post("/authenticate/user")
 async def log_in(request: web.Request) -> web.Response:
-    """Checks e-mail and password and sets the cookie, which lives as long as its token."""
+    """Checks e-mail and password and sets the cookie, which lives as long as its token. Refused to a foreign page."""
+    if not may_set_cookie(request):
+        raise Refused(ORIGIN_REFUSED)
     body = UserLogin.read(await read_json(request))
     account, tokens = await find_login(request, body.email, body.password), request.app[TOKENS]
     answer = respond({"id": account.id, "tos_accepted": True})
@@ -55,11 +57,13 @@ async def log_in(request: web.Request) -> web.Response:
 
 @routes.post("/authenticate/logout")
 async def log_out(request: web.Request) -> web.Response:
-    """Clears the cookie, and ends the sockets that were opened with its token, or with that of the header."""
+    """Clears the cookie, but for no foreign page, and ends the sockets that were opened with its token, or with that of
+    the header."""
     with contextlib.suppress(Refused):  # whoever is signed out already gets the same answer
         claims = credentials(request).claims
         if claims is not None:
             await act(request, sign_out, jti=claims.jti)
     answer = no_content()
-    answer.del_cookie(COOKIE, httponly=True, secure=is_encrypted(request), samesite="Lax")
+    if may_set_cookie(request):
+        answer.del_cookie(COOKIE, httponly=True, secure=is_encrypted(request), samesite="Lax")
     return answer

@@ -58,8 +58,19 @@ def read_credentials(request: web.Request) -> Credentials:
 
 def require_own_page(request: web.Request) -> None:
     """Raises Refused where the page may not act with the cookie alone."""
-    if not request.app[ORIGINS].may_use_cookie(request.headers.get(hdrs.ORIGIN), client_host(request)):
+    if not is_own_page(request):
         raise Refused(ORIGIN_REFUSED)
+
+
+def is_own_page(request: web.Request) -> bool:
+    """True for a request of a page of ours, or of an origin allowed by its name."""
+    return request.app[ORIGINS].may_use_cookie(request.headers.get(hdrs.ORIGIN), client_host(request))
+
+
+def may_set_cookie(request: web.Request) -> bool:
+    """Whether the cookie may be given or taken away: no foreign page logs its visitor in as somebody else, or out, for
+    which a mere form would do. Who is no page names no origin."""
+    return hdrs.ORIGIN not in request.headers or is_own_page(request)
 
 
 async def act(request: web.Request, action: Action[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

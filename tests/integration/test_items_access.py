@@ -4,6 +4,8 @@ import re
 import uuid
 from typing import Any
 
+import aiohttp
+
 from server.rest.openapi import PATH
 from tests.support.app import PASSWORD, Person, Server
 from tests.support.boards import Board, make_board
@@ -150,6 +152,19 @@ async def test_post_authenticate_user_gives_a_cookie_for_own_pages_only(server: 
         assert (await server.request("POST", "/collections", body, headers=headers)).status == status, origin
     headers = {"Cookie": token, "Origin": "https://evil.example", "Authorization": board.ann.token}
     assert (await server.request("POST", "/collections", body, headers=headers)).status == 201
+
+
+async def test_a_foreign_page_logs_nobody_in_or_out(server: Server, board: Board) -> None:
+    """A form of the page is enough to send both, and its answer sets cookies."""
+    form = aiohttp.FormData({"email": board.ann.email, "password": PASSWORD})
+    for origin in ("https://evil.example", "null", server.url + ".evil.example"):
+        headers = {"Origin": origin}
+        answer = await server.request("POST", "/authenticate/user", data=form(), headers=headers)
+        assert (answer.status, answer.headers.get("Set-Cookie")) == (403, None), origin
+        answer = await server.request("POST", "/authenticate/logout", headers=headers)
+        assert (answer.status, answer.headers.get("Set-Cookie")) == (204, None), origin
+    answer, cookie = await log_in(server, board.ann, Origin=server.url)
+    assert answer.status == 200 and cookie.startswith("access_token=e")
 
 
 async def test_post_authenticate_user_and_logout(server: Server, board: Board) -> None:
