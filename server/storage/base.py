@@ -84,7 +84,7 @@ class Threads:
 
 class BufferedUpload(ABC):
     """An upload that stores pieces of at least `size` bytes, each in a thread. One step runs at a time, also where
-    whoever waited for a step was cancelled and goes on to abort."""
+    whoever waited for a step was cancelled and goes on to abort; a step that comes only after that does nothing."""
 
     def __init__(self, threads: Threads, size: int) -> None:
         self.key = uuid4().hex
@@ -92,6 +92,7 @@ class BufferedUpload(ABC):
         self._size = size
         self._buffer = bytearray()
         self._turn = threading.Lock()
+        self._aborted = False
 
     async def write(self, data: bytes) -> None:
         self._buffer += data
@@ -103,7 +104,12 @@ class BufferedUpload(ABC):
         return self.key
 
     async def abort(self) -> None:
-        await self._step(self.drop)
+        def in_turn() -> None:
+            with self._turn:
+                self._aborted = True
+                self.drop()
+
+        await self._threads.run(in_turn)
 
     def _taken(self) -> bytearray:
         taken, self._buffer = self._buffer, bytearray()
@@ -112,7 +118,8 @@ class BufferedUpload(ABC):
     async def _step(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         def in_turn() -> None:
             with self._turn:
-                function(*args, **kwargs)
+                if not self._aborted:
+                    function(*args, **kwargs)
 
         await self._threads.run(in_turn)
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import stat
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from server.errors import Refused, StorageUnavailable
-from server.storage.base import CHUNK, Storage
+from server.storage.base import CHUNK, BufferedUpload, Storage
 from server.storage.disk import Disk
 from server.storage.opening import open_storage
 from server.storage.s3 import PART, S3
@@ -99,6 +100,36 @@ async def test_who_is_cancelled_can_abort(storage: Storage, kept: Kept) -> None:
     await asyncio.wait([writing])
     await upload.abort()
     assert kept.names() == []
+
+
+async def test_a_step_that_comes_after_the_abort_stores_nothing(storage: Storage, kept: Kept) -> None:
+    """Its thread had begun when whoever waited for it was cancelled, and gets its turn late."""
+    upload = await storage.create()
+    assert isinstance(upload, BufferedUpload)
+    upload._turn = turn = LateTurn()  # type: ignore[assignment]
+    writing = asyncio.create_task(upload.write(LARGE[:PART]))
+    assert await asyncio.to_thread(turn.begun.wait, 10)
+    writing.cancel()
+    await upload.abort()
+    turn.late.set()
+    assert await asyncio.to_thread(turn.ended.wait, 10)
+    assert kept.names() == []
+
+
+class LateTurn:
+    """A lock that whoever asks for it first is given last."""
+
+    def __init__(self) -> None:
+        self.begun, self.late, self.ended = (threading.Event() for _ in range(3))
+
+    def __enter__(self) -> None:
+        if not self.begun.is_set():
+            self.begun.set()
+            self.late.wait(10)
+
+    def __exit__(self, *_: object) -> None:
+        if self.late.is_set():
+            self.ended.set()
 
 
 async def test_uploads_at_once_do_not_mix(storage: Storage) -> None:
