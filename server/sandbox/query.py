@@ -21,7 +21,11 @@ def jsonata(expression: str, data: bytes) -> bytes:
     floats. Raises Refused with what the user should know."""
     if not expression.strip():
         raise Refused(EXPRESSION_FAILED, "The expression is empty.")
-    result = evaluate(expression, orjson.loads(data))
+    try:
+        value = orjson.loads(data)
+    except ValueError:
+        raise Refused(EXPRESSION_FAILED, "An integer in the data is larger than any float.") from None
+    result = evaluate(expression, value)
     try:
         return encode(result)
     except (TypeError, ValueError, RecursionError):  # a function, half of a character, more than 254 levels

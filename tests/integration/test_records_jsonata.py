@@ -114,6 +114,16 @@ async def test_jsonata_that_fails_or_overruns_is_refused_with_400(endpoint: Runn
     assert met() == {"sandbox_time": 3, "sandbox_memory": 1}
 
 
+async def test_jsonata_over_an_integer_that_is_no_float(
+    endpoint: RunningEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records keep every digit; whoever wrote so many does not fill the log of failures."""
+    made = await endpoint.ok("POST", raw=b"1" * 400)
+    answer = await endpoint.call("GET", jsonata="$", uniqueId=made["uniqueId"])
+    told = {"code": 400, "message": "An integer in the data is larger than any float."}
+    assert (answer.status, answer.body["error"], caplog.text) == (400, told, "")
+
+
 async def test_jsonata_is_no_way_around_the_checks_of_the_endpoint(endpoint: RunningEndpoint) -> None:
     for status, query in ((403, {"key": None}), (400, {"key": "0" * 32}), (400, {"uniqueId": "0" * 32})):
         answer = await endpoint.call("GET", jsonata=FOREVER, **query)
