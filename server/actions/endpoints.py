@@ -84,8 +84,9 @@ def create_endpoint(
 
 
 def update_endpoint(tx: Transaction, actor: Actor, *, endpoint_id: int, changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes an endpoint; admins only. Its sockets are closed when more than the description changed. Whoever now hears
-    more than before is replayed nothing of before. Raises Refused where records would become users, or users records."""
+    """Changes an endpoint; admins only. Its sockets are closed when more than the description changed. Whoever now
+    hears more than before is replayed nothing of before. Raises Refused where records would become users, or users
+    records."""
     endpoint = enter_endpoint(tx, actor, endpoint_id)
     before = options(endpoint)
     if changes.get("authentication", endpoint.authentication) != endpoint.authentication and has_records(endpoint):

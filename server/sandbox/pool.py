@@ -48,8 +48,8 @@ class Sandbox:
         }  # fmt: skip
 
     async def run(self, task: str, *args: Any, whose: str = "") -> Any:
-        """What a task of `tasks.py` makes of JSON-able values or bytes; `whose` is the party that takes its turn. Raises
-        Refused where it refuses, fails or meets one of its limits, Busy when there was no worker for it in time."""
+        """What a task of `tasks.py` makes of JSON-able values or bytes; `whose` is the party that takes its turn.
+        Raises Refused where it refuses, fails or meets one of its limits, Busy when there was no worker in time."""
         return await self.pools[self.tasks[task].limits].run(whose, task, *args)
 
     @property
