@@ -13,6 +13,7 @@ from server.actions.value_checks import Answer, Answers, Question, find_answers
 from server.store.models import Field, Item, Value, Workflow
 
 MAX_VALUES = 1000  # of one item
+MAX_TEXT = 1 << 18  # characters of all of them: every change of the item tells them, and a list has those of 200
 Given = dict[str, Any]  # field_id or field_name, value, and what else the client knows of it
 Place = tuple[str, int | None]  # the field and the row
 NAMES = ("field_id", "field_name", "column_index")
@@ -32,10 +33,17 @@ def write_values(item: Item, fields: Sequence[Field], given: Sequence[Given], an
         for place, (field, each) in wanted.items()
         if (value := merged(item, field, each, stored.get(place), checked.get(place))) is not None
     ]
-    if len(stored.keys() | {(value.field_id, value.column_index) for value in written}) > MAX_VALUES:
-        refuse_field("values", f"An item has at most {MAX_VALUES} values.")
+    require_room(stored | {(value.field_id, value.column_index): value for value in written})
     replace(gone, written)
     return bool(gone or written)
+
+
+def require_room(values: dict[Place, Value]) -> None:
+    """Raises Refused for more than one item may have."""
+    if len(values) > MAX_VALUES:
+        refuse_field("values", f"An item has at most {MAX_VALUES} values.")
+    if sum(len(value.value) + len(value.extracted or "") for value in values.values()) > MAX_TEXT:
+        refuse_field("values", f"The values of an item have at most {MAX_TEXT} characters in all.")
 
 
 def fields_outside(fields: Iterable[Field], stored: Iterable[Value]) -> list[Field]:

@@ -14,17 +14,18 @@ from server.rest.schemas import Body, JsonObject
 
 routes = web.RouteTableDef()
 MAX_ACCOUNTS = 5000
+MAX_SETTINGS = 64 << 10  # bytes
 
 
 class NewCollection(Body):
     workspace_id: Annotated[str, Char()]
     name: Annotated[str, Char(max_length=255)]
-    settings: Annotated[dict[str, Any], JsonObject()] = Field(default_factory=dict)
+    settings: Annotated[dict[str, Any], JsonObject(max_size=MAX_SETTINGS)] = Field(default_factory=dict)
 
 
 class CollectionChanges(Body):
     name: Annotated[str | None, Char(max_length=255)] = None
-    settings: Annotated[dict[str, Any] | None, JsonObject()] = None
+    settings: Annotated[dict[str, Any] | None, JsonObject(max_size=MAX_SETTINGS)] = None
 
 
 class Account(Body):

@@ -13,6 +13,7 @@ from server.rest.schemas import Body, JsonObject
 
 routes = web.RouteTableDef()
 MAX_INDEX = 10_000
+MAX_SETTINGS = 64 << 10  # bytes: they are told with every item that comes or goes
 
 
 class NewColumn(Body):
@@ -20,14 +21,14 @@ class NewColumn(Body):
     name: Annotated[str, Char(max_length=255)]
     type: Annotated[str, Choice(columns.KINDS)] = columns.WORK
     index: Annotated[int | None, Integer(min=0, max=MAX_INDEX, allow_null=True)] = None
-    settings: Annotated[dict[str, Any], JsonObject()] = Field(default_factory=dict)
+    settings: Annotated[dict[str, Any], JsonObject(max_size=MAX_SETTINGS)] = Field(default_factory=dict)
 
 
 class ColumnChanges(Body):
     name: Annotated[str | None, Char(max_length=255)] = None
     type: Annotated[str | None, Choice(columns.KINDS)] = None
     index: Annotated[int | None, Integer(min=0, max=MAX_INDEX)] = None
-    settings: Annotated[dict[str, Any] | None, JsonObject()] = None
+    settings: Annotated[dict[str, Any] | None, JsonObject(max_size=MAX_SETTINGS)] = None
 
 
 @routes.get("/columns")

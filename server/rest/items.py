@@ -19,6 +19,7 @@ from server.rest.uploads import MULTIPART, takes_files
 routes = web.RouteTableDef()
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
 MAX_USER_ID = 2**31 - 1
+MAX_ERROR = 10_000  # characters
 
 
 class NewItem(Body):
@@ -32,7 +33,7 @@ class ItemChanges(Body):
     name: Annotated[str | None, Char(max_length=255)] = None
     column_id: Annotated[str | None, Char()] = None
     state: Annotated[str | None, Char(max_length=64)] = None
-    error: Annotated[str | None, Char(allow_null=True, allow_blank=True)] = None
+    error: Annotated[str | None, Char(max_length=MAX_ERROR, allow_null=True, allow_blank=True)] = None
     document_type: Annotated[str | None, Char(max_length=64, allow_null=True)] = None
     user_id: Annotated[int | None, Integer(min=1, max=MAX_USER_ID, allow_null=True)] = None
     locked_by_user_id: Annotated[int | None, Integer(min=1, max=MAX_USER_ID, allow_null=True)] = None

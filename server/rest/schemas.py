@@ -7,7 +7,7 @@ method here (`read`) becomes a field by alias: `is_read: Annotated[bool, Boolean
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import parse_qsl
 
@@ -89,7 +89,10 @@ class ListOf(Kind):
 
 @dataclass(frozen=True)
 class Json(Kind):
-    """Any JSON value that every store and the log can keep: no NUL, no integer that orjson cannot write."""
+    """Any JSON value that every store and the log can keep: no NUL, no integer that orjson cannot write; `max_size` is
+    in bytes."""
+
+    max_size: int | None = field(default=None, kw_only=True)
 
     def convert(self, value: Any) -> Any:
         try:
@@ -98,6 +101,8 @@ class Json(Kind):
             raise refuse("Value must be valid JSON.", "invalid") from None
         if _NUL.search(text):
             raise refuse("Null characters are not allowed.", "null_characters_not_allowed")
+        if self.max_size is not None and len(text) > self.max_size:
+            raise refuse(f"Ensure this value has no more than {self.max_size} bytes.", "max_length")
         return value
 
 

@@ -161,6 +161,20 @@ async def test_values_cost_few_queries(board: Board, caplog: pytest.LogCaptureFi
     assert (answer.status, answer.body["message"]) == (400, "values: An item has at most 1000 values.")
 
 
+async def test_the_values_of_an_item_are_so_long_in_all(board: Board) -> None:
+    """Every change of the item tells them all, and a list has those of 200 items."""
+    await board.field("Text")
+    path, most = f"/items/{(await board.item())['id']}/values", 1 << 18
+    rows = [{"field_name": "Text", "value": "x" * 4096, "column_index": row} for row in range(most // 4096 - 1)]
+    await board.ann.ok("PUT", path, [*rows, {"field_name": "Text", "value": "x", "extracted": "y" * 4095}])
+    before = await board.position()
+    for more in ({"column_index": 9999, "value": "x"}, {"column_index": 0, "extracted": "x"}):
+        answer = await board.ann.request("PUT", path, [{"field_name": "Text"} | more])
+        words = f"values: The values of an item have at most {most} characters in all."
+        assert (answer.status, answer.body["message"], await board.position()) == (400, words, before)
+    await board.ann.ok("PUT", path, [{"field_name": "Text", "column_index": 0, "value": "x", "extracted": "y" * 4095}])
+
+
 async def test_refused_values_leave_nothing(server: Server, board: Board, ears: Ears) -> None:
     ann, eve = board.ann, await make_board(await newcomer(server, "Eve"))
     other, field = await make_board(ann), await board.field("Total", "Amount")
@@ -244,8 +258,8 @@ async def test_a_field_type_that_changes_meanwhile_is_asked_again(
     await ears.rest()
     evaluate, asked = sandbox.run, []
 
-    async def run_late(task: str, *args: Any) -> Any:
-        answers = await evaluate(task, *args)
+    async def run_late(task: str, *args: Any, **more: Any) -> Any:
+        answers = await evaluate(task, *args, **more)
         if task == "check_values":
             asked.append(args)
             if len(asked) == 1:
