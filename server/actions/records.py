@@ -123,11 +123,14 @@ def list_records(
 
 
 def find_records(tx: Transaction, visitor: Visitor, *, name: str, unique_ids: Sequence[str]) -> list[Envelope]:
-    """Some records of an endpoint, oldest first; raises Refused when any of them is not there, or not seen."""
+    """Some records of an endpoint, oldest first; raises Refused when any of them is not there, or not seen, and where
+    several have more data than one answer may have."""
     place = visit(visitor, name)
     if not all(UNIQUE_ID.fullmatch(unique_id) for unique_id in unique_ids):
         raise Refused(NO_RECORD)
     wanted = set(unique_ids)
+    if len(wanted) > 1 and record_pages.named_size(tx.db, wanted) > MAX_PAGE:
+        raise Refused(ANSWER_TOO_LARGE, "The answer is too large: name fewer records.")
     # by ids alone: asked for the endpoint too, SQLite looks for them among all its records
     named = StoredRecord.find_all("unique_id", wanted)
     here = (record for record in named if record.endpoint_id == place.endpoint.id)

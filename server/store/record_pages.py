@@ -5,6 +5,7 @@ does not hold the interpreter while the database works: 100,000 records delay th
 copying of their bytes.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from peewee import Database, PostgresqlDatabase
@@ -75,3 +76,10 @@ def page_of(db: Database, page: Page, *, data_only: bool) -> bytes:
         sql = f"SELECT CAST({array} AS BLOB) FROM ({rows} ORDER BY id LIMIT -1) page"
     found: str | bytes = db.execute_sql(sql, page.values).fetchone()[0]
     return found if isinstance(found, bytes) else found.encode()
+
+
+def named_size(db: Database, unique_ids: Collection[str]) -> int:
+    """Characters of data in the records of these ids."""
+    marks = ", ".join([db.param] * len(unique_ids))
+    sql = f"SELECT coalesce(sum(length(data)), 0) FROM record WHERE unique_id IN ({marks})"
+    return int(db.execute_sql(sql, list(unique_ids)).fetchone()[0])

@@ -207,6 +207,20 @@ async def test_large_answers_and_too_large_bodies(endpoint: RunningEndpoint) -> 
     assert (answer.status, answer.body["error"]["code"]) == (413, 413)
 
 
+async def test_records_that_are_named_are_no_more_than_an_answer_may_have(
+    endpoint: RunningEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are held in memory as a whole, and each may be as large as a body."""
+    monkeypatch.setattr("server.actions.records.MAX_PAGE", 1000)
+    one, two, three = [(await endpoint.ok("POST", "x" * 450))["uniqueId"] for _ in range(3)]
+    assert len(await endpoint.ok("GET", uniqueId=[one, two])) == 2
+    answer = await endpoint.call("GET", uniqueId=[one, two, three])
+    told = {"code": 413, "message": "The answer is too large: name fewer records."}
+    assert (answer.status, answer.body["error"]) == (413, told)
+    large = (await endpoint.ok("POST", "x" * 1100))["uniqueId"]
+    assert (await endpoint.ok("GET", uniqueId=large))["data"] == "x" * 1100
+
+
 async def test_reads_say_from_where_events_follow(endpoint: RunningEndpoint) -> None:
     await endpoint.ok("POST", 1)
     position = await endpoint.server.log_position()
