@@ -8,7 +8,7 @@ from typing import Any
 
 from server.app import RELAY
 from tests.support.app import Answer, Server
-from tests.support.boards import Board, Heard, ears_of, listening, make_board
+from tests.support.boards import Board, Ears, Heard
 from tests.support.record_users import Club, RecordPerson, make_club
 from tests.support.records_client import records_clients
 
@@ -23,27 +23,22 @@ async def storm(send: Callable[[int], Awaitable[Answer]]) -> None:
         assert [each for each in answers if each.status >= 500] == []
 
 
-async def test_what_is_told_of_items_makes_the_board(server: Server) -> None:
-    board, chance = await make_board(await server.sign_up("Ann")), random.Random(6)
+async def test_what_is_told_of_items_makes_the_board(server: Server, board: Board, ears: Ears) -> None:
+    chance, start = random.Random(6), await board.position()
     fields = [(await board.field(f"Field {number}"))["id"] for number in range(3)]
-    items = [(await board.item())["id"] for _ in range(6)]
+    ids = [(await board.item())["id"] for _ in range(6)]
 
     async def send(number: int) -> Answer:
-        answer = await board.ann.request(*change(chance, board, fields, items, number))
+        answer = await board.ann.request(*change(chance, board, fields, ids, number))
         if answer.status == 201 and "column_id" in answer.body:
-            items.append(answer.body["id"])
+            ids.append(answer.body["id"])
         return answer
 
-    async with listening(server) as connect:
-        listener = await connect(board.ann)
-        start = (await listener.select(board.workspace))["position"]
-        known = {item["id"]: item for item in await board.ann.ok("GET", "/items")}
-        ears = await ears_of(listener, board.ann, board.workspace)
-        await storm(send)
-        told = await ears.rest()
-    counts = follow(known, told)
+    await storm(send)
+    told = await ears.rest()
+    items, counts = made_by(told)
     there = await board.ann.ok("GET", "/items?limit=200")
-    assert known == {item["id"]: item for item in there}
+    assert items == {item["id"]: item for item in there}
     assert counts == {column: sum(item["column_id"] == column for item in there) for column in counts}
     replay = await server.websocket(f"/ws/events/?jwt_token={board.ann.token}")
     await replay.expect("authentication")
@@ -52,9 +47,9 @@ async def test_what_is_told_of_items_makes_the_board(server: Server) -> None:
     assert [(message["type"], message["data"]) for message in replay.rest()[:-1]] == told
 
 
-def change(chance: random.Random, board: Board, fields: list[str], items: list[str], number: int) -> Request:
+def change(chance: random.Random, board: Board, fields: list[str], ids: list[str], number: int) -> Request:
     """Something that somebody may do on a board."""
-    item = f"/items/{chance.choice(items)}"
+    item = f"/items/{chance.choice(ids)}"
     value = {"field_id": chance.choice(fields), "value": chance.choice([None, f" {number} "])}
     return chance.choice(
         [
@@ -71,9 +66,9 @@ def change(chance: random.Random, board: Board, fields: list[str], items: list[s
     )
 
 
-def follow(items: dict[str, Any], told: list[Heard]) -> dict[str, int]:
-    """Keeps items up to date by what is told; returns the last count of each column."""
-    counts = {}
+def made_by(told: list[Heard]) -> tuple[dict[str, Any], dict[str, int]]:
+    """The items that are there after what was told, and the last count of each column."""
+    items, counts = {}, {}
     for name, argument in told:
         if name == "item-updated":
             items[argument["id"]] = argument
@@ -81,7 +76,7 @@ def follow(items: dict[str, Any], told: list[Heard]) -> dict[str, int]:
             del items[argument]
         else:
             counts[argument["id"]] = argument["subscribed_items"]
-    return counts
+    return items, counts
 
 
 async def test_what_is_told_of_records_makes_what_each_user_sees(server: Server) -> None:
