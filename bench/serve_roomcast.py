@@ -18,13 +18,14 @@ from unittest import mock
 from aiohttp import web
 
 from bench import change
-from server.app import STORE, create_app
+from server.app import create_app
 from server.cli import process
 from server.cli.environment import read_settings
 from server.cli.migrate import prepare
 from server.cli.serve import listen
 from server.events.databases import RowsCreated
 from server.events.event import Origin
+from server.parts import STORE
 from server.settings import Settings
 from server.store.transaction import Transaction
 

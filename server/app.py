@@ -1,12 +1,8 @@
 """Builds the application from its settings and wires its parts; nothing else knows all of them."""
 
-import asyncio
 import contextlib
 import hashlib
-import math
-from collections.abc import AsyncIterator
 from functools import partial
-from typing import NamedTuple
 
 from aiohttp import web
 from redis.exceptions import RedisError
@@ -30,8 +26,8 @@ from server.delivery.sessions import Sessions
 from server.delivery.socketio_server import SocketIOServer
 from server.delivery.websocket import WebSocketServer
 from server.destinations import Destinations
-from server.errors import CloseCode
 from server.interpretation.service import Interpretations, Pace
+from server.lifecycle import close_at_once, run_delivery, run_housekeeping, run_services
 from server.metrics import Gauges
 from server.namespaces.admission import Admission
 from server.namespaces.ce import RecordsNamespace
@@ -43,6 +39,22 @@ from server.namespaces.event_stream import EventStream
 from server.namespaces.events import EventsNamespace
 from server.namespaces.events_socket import EventsSocket
 from server.namespaces.session_namespace import Doors
+from server.parts import (
+    BELL,
+    INTERPRETATIONS,
+    OUTLET,
+    PRESENCE,
+    REGISTRY,
+    RELAY,
+    SESSIONS,
+    SETTINGS,
+    SOCKETIO,
+    STORE,
+    TOOLS,
+    WEBHOOKS,
+    WEBSOCKETS,
+    Tools,
+)
 from server.rates import Rate
 from server.rest import resources
 from server.rest.access_log import access_log, mark_answer
@@ -59,46 +71,14 @@ from server.rest.uploads import UPLOADS, UploadLimits
 from server.rest.webhooks import DESTINATIONS
 from server.sandbox.pool import Sandbox
 from server.settings import Settings
-from server.storage.base import Storage
 from server.storage.opening import open_storage
 from server.store.database import database_name
-from server.store.housekeeping import Housekeeping, Keep
 from server.store.log import LoggedEvent
 from server.store.transaction import Store
 from server.webhooks.sender import Sender
 from server.webhooks.service import Patience, Webhooks
 
-
-class Tools(NamedTuple):
-    """What the server and the commands share."""
-
-    store: Store
-    tokens: Tokens
-    passwords: Passwords
-    storage: Storage
-
-    def close(self) -> None:
-        """Waits for what runs, and closes connections; blocks."""
-        self.store.close()
-        self.passwords.close()
-        self.storage.close()
-
-
-SETTINGS = web.AppKey("settings", Settings)
-REGISTRY = web.AppKey("registry", Registry)
-OUTLET = web.AppKey("outlet", Outlet)
-RELAY = web.AppKey("relay", Relay)
-BELL = web.AppKey("bell", Bell)
-SESSIONS = web.AppKey("sessions", Sessions)
-PRESENCE = web.AppKey("presence", Presence)
-STORE = web.AppKey("store", Store)
-TOOLS = web.AppKey("tools", Tools)
-SOCKETIO = web.AppKey("socketio", SocketIOServer)
-WEBSOCKETS = web.AppKey("websockets", WebSocketServer)
-WEBHOOKS = web.AppKey("webhooks", Webhooks)
-INTERPRETATIONS = web.AppKey("interpretations", Interpretations)
 PRESENCE_BACKLOG = 2048  # messages: a table's worth of people who come at once
-CLOSING_TURN = 0.05  # seconds: shorter turns would cost more than they spread
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -297,83 +277,3 @@ def wire_sockets(app: web.Application, settings: Settings) -> None:
 def may_poll(settings: Settings) -> bool:
     """Long-polling needs every request of a client to reach the same process."""
     return settings.polling_affinity or not settings.several_processes
-
-
-async def run_delivery(app: web.Application) -> AsyncIterator[None]:
-    """Starts relay and bell before the first request, and ends everything after the last one."""
-    await app[RELAY].start()
-    await app[BELL].start()
-    await app[PRESENCE].start()
-    await app[SESSIONS].start()
-    yield
-    await app[SOCKETIO].stop()
-    await app[WEBSOCKETS].stop()
-    await app[SESSIONS].stop()
-    await app[PRESENCE].stop()
-    await app[BELL].stop()
-    await app[RELAY].stop()
-    await asyncio.to_thread(app[TOOLS].close)
-
-
-async def run_housekeeping(app: web.Application) -> AsyncIterator[None]:
-    """Removes what is too old, as long as delivery runs."""
-    settings = app[SETTINGS]
-    keep = Keep(settings.retention_events, settings.retention_age, settings.session_lifetime)
-    housekeeping = Housekeeping(app[STORE], keep, settings.housekeeping_interval, app[FILES].tidy)
-    housekeeping.start()
-    yield
-    await housekeeping.stop()
-
-
-async def run_services(app: web.Application) -> AsyncIterator[None]:
-    """Tells the receivers of webhooks and interprets documents, as long as delivery runs; leaves no worker process
-    behind, which whoever needs one first has started."""
-    app[WEBHOOKS].start()
-    app[INTERPRETATIONS].start()
-    yield
-    await asyncio.gather(app[WEBHOOKS].stop(), app[INTERPRETATIONS].stop(), app[SANDBOX].stop())
-
-
-async def close_sockets(app: web.Application) -> None:
-    """Asks every socket to come back later, in turns over some seconds so that not all return at once."""
-    waiting, spread = list(app[REGISTRY].subscribers), app[SETTINGS].shutdown_spread
-    size = math.ceil(len(waiting) / max(spread / CLOSING_TURN, 1)) or 1
-    for start in range(0, len(waiting), size):
-        if start:
-            await asyncio.sleep(min(CLOSING_TURN, spread))
-        for subscriber in waiting[start : start + size]:
-            subscriber.link.close(CloseCode.RESTART, "restart")
-    close_rest(app)
-
-
-def close_rest(app: web.Application) -> None:
-    """Closes what is still open: sockets that came meanwhile, on a connection that was kept alive, and Engine.IO
-    connections that are in no namespace."""
-    for subscriber in list(app[REGISTRY].subscribers):
-        subscriber.link.close(CloseCode.RESTART, "restart")
-    for eio_sid in list(app[SOCKETIO].eio.sockets):
-        app[SOCKETIO].eio.sockets[eio_sid].restart()
-
-
-async def close_at_once(app: web.Application) -> None:
-    """When the application ends without `drain`, nobody waits for sockets."""
-    close_rest(app)
-
-
-async def drain(app: web.Application, timeout: float) -> None:
-    """Before the end: turns readiness off, closes all sockets, waits until they have gone and no request runs; at most
-    `timeout` seconds.
-
-    aiohttp's own shutdown lets running requests finish too, but from its beginning on it drops what clients send, so
-    a body that is still on its way would never arrive."""
-    app[READINESS].accepting = False
-    app[WEBHOOKS].wind_up()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout):
-            await close_sockets(app)
-            while app[READINESS].running:
-                close_rest(app)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSING_TURN):
-                        await app[READINESS].idle()
-            await app[WEBSOCKETS].idle()

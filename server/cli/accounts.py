@@ -7,10 +7,11 @@ from typing import Annotated, TypeVar
 import typer
 
 from server.actions import accounts
-from server.app import Tools, open_tools, wake_servers
+from server.app import open_tools, wake_servers
 from server.cli.environment import UNAVAILABLE, fail, read_settings
 from server.cli.migrate import prepare
 from server.errors import Refused, Unavailable
+from server.parts import Tools
 from server.settings import Settings
 from server.store.models import User
 from server.store.transaction import Transaction

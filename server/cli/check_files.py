@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from server.actions.files import Comparison, Files
-from server.app import Tools
 from server.cli.accounts import with_tools
 from server.cli.environment import read_settings
+from server.parts import Tools
 
 
 def check_files(

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from server.app import Tools
 from server.cli.accounts import with_tools
 from server.cli.environment import read_settings
+from server.parts import Tools
 from server.store.database import database_name
 from server.store.epochs import Epoch, begin_epoch
 

@@ -18,8 +18,9 @@ from collections.abc import AsyncIterator, Callable
 import uvloop
 from aiohttp import web
 
-from server.app import create_app, drain, make_runner
+from server.app import create_app, make_runner
 from server.errors import Unavailable
+from server.lifecycle import drain
 from server.settings import Settings
 
 BACKLOG = 2048  # waiting connections: after a restart all clients come back within seconds

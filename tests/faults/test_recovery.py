@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.app import RELAY, SESSIONS, SOCKETIO
+from server.parts import RELAY, SESSIONS, SOCKETIO
 from server.store.history import History, read_history
 from server.store.retention import prune
 from tests.integration.conftest import server

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from server.app import REGISTRY, RUNNER, SOCKETIO, STORE
 from server.delivery import relay
 from server.errors import Unavailable
 from server.events import rooms
 from server.events.records import RecordChanged
 from server.namespaces import endpoint_door
+from server.parts import REGISTRY, SOCKETIO, STORE
+from server.rest.context import RUNNER
 from server.store import log, retention
 from server.store.transaction import Transaction
 from tests.support.app import Server, running_server

@@ -9,9 +9,9 @@ from typing import Any
 
 import socketio
 
-from server.app import REGISTRY, SOCKETIO, STORE, WEBSOCKETS
 from server.events import rooms
 from server.events.databases import RowsDeleted
+from server.parts import REGISTRY, SOCKETIO, STORE, WEBSOCKETS
 from server.store import log
 from server.store.log import LoggedEvent
 from server.store.transaction import Transaction

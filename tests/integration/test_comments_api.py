@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 
-from server.app import STORE
+from server.parts import STORE
 from server.store.models import Comment, Item
 from tests.support.app import Server
 from tests.support.boards import SPACE_TIME, Board, Connect, brief, refuses_bodies

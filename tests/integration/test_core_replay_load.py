@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from server.app import REGISTRY, RUNNER
 from server.delivery import relay, replay
 from server.namespaces import core_replay
+from server.parts import REGISTRY
+from server.rest.context import RUNNER
 from tests.support.app import PATIENCE, RawSocket, Server
 from tests.support.core_2026 import (
     Grid,

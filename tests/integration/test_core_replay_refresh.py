@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from server.app import REGISTRY, RUNNER, STORE
 from server.errors import Unavailable
 from server.namespaces import core_replay, core_socket
+from server.parts import REGISTRY, STORE
+from server.rest.context import RUNNER
 from server.store import retention
 from server.store.models import User
 from server.store.transaction import Transaction

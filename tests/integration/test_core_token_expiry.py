@@ -12,8 +12,8 @@ from typing import Any
 import jwt
 import pytest
 
-from server.app import REGISTRY
 from server.auth.tokens import Tokens
+from server.parts import REGISTRY
 from tests.support.app import PASSWORD, PATIENCE, SECRET, Person, RawSocket, running_server
 from tests.support.core_2026 import Grid, arrive, ask_replay, ids, kinds, make_grid
 

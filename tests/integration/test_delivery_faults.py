@@ -11,9 +11,10 @@ import aiohttp
 import pytest
 import socketio
 
-from server.app import REGISTRY, RUNNER, SOCKETIO
 from server.delivery import backlog
 from server.errors import Unavailable
+from server.parts import REGISTRY, SOCKETIO
+from server.rest.context import RUNNER
 from tests.support.app import Person, Server, running_server
 
 PATIENCE = 20.0

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from server.app import REGISTRY, RUNNER, SOCKETIO, close_rest
+from server.lifecycle import close_rest
+from server.parts import REGISTRY, SOCKETIO
+from server.rest.context import RUNNER
 from tests.support.app import Server, running_server
 from tests.support.engineio import PROMPT, Polling, closed, until, websocket
 from tests.support.socketio_by_hand import PATH, TRANSPORTS, Client, client

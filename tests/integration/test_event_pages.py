@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.app import STORE
+from server.parts import STORE
 from server.store import history, log
 from tests.support.app import Answer, Person, RawSocket, Server
 from tests.support.boards import make_board

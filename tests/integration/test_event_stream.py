@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from server.app import REGISTRY, STORE, TOKENS
 from server.auth.tokens import Tokens
 from server.events import rooms
+from server.parts import REGISTRY, STORE
+from server.rest.context import TOKENS
 from tests.support.app import SECRET, Person, Server, running_server
 from tests.support.boards import make_board
 from tests.support.core_2026 import Grid, make_grid

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from server.app import REGISTRY, close_sockets
 from server.delivery import wire
+from server.lifecycle import close_sockets
+from server.parts import REGISTRY
 from tests.support.app import Server
 from tests.support.core_2026 import make_grid
 from tests.support.event_stream import PATH

@@ -13,10 +13,12 @@ import aiohttp
 import psutil
 import pytest
 
-from server.app import READINESS, REGISTRY, RUNNER, close_sockets
 from server.delivery import backlog, event_stream, replay
 from server.errors import Unavailable
+from server.lifecycle import close_sockets
 from server.namespaces import admission
+from server.parts import REGISTRY
+from server.rest.context import READINESS, RUNNER
 from tests.support.app import Server, running_server
 from tests.support.commands import serving
 from tests.support.core_2026 import Grid, make_grid

@@ -11,8 +11,8 @@ import pytest
 import socketio
 
 from server.actions.accounts import end_account
-from server.app import STORE
 from server.auth.tokens import ACCESS
+from server.parts import STORE
 from server.rest.context import TOKENS
 from tests.support.app import PASSWORD, PATIENCE, SECRET, Person, Server
 from tests.support.boards import Board, Connect, Listener, brief, make_board

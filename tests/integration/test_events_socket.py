@@ -14,12 +14,13 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 
-from server.app import REGISTRY, RUNNER, STORE
 from server.delivery import relay
 from server.errors import Unavailable
 from server.events import rooms
 from server.events.items import ItemUpdated
 from server.namespaces import admission
+from server.parts import REGISTRY, STORE
+from server.rest.context import RUNNER
 from server.store import log, retention
 from server.store.transaction import Transaction
 from tests.support.app import PASSWORD, PATIENCE, SECRET, Person, RawSocket, Server

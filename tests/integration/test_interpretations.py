@@ -11,8 +11,8 @@ import pytest
 
 from server.actions import interpretations
 from server.actions.interpretations import BROKEN_OFF, MOST_BEGUN, WAITING, Hold, Waiting
-from server.app import INTERPRETATIONS, STORE
 from server.interpretation.pdf import NO_TEXT
+from server.parts import INTERPRETATIONS, STORE
 from server.rest.files import FILES
 from server.store import leases
 from server.store.leases import CLOCK

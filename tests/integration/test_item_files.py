@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.app import RELAY, STORE
+from server.parts import RELAY, STORE
 from server.rest.items_context import COOKIE
 from server.rest.uploads import UPLOADS
 from server.store.models import StoredFile

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.app import STORE
+from server.parts import STORE
 from server.store.models import Item
 from tests.support.app import Person, Server
 from tests.support.boards import ISO_TIME, SPACE_TIME, Board, Connect, brief, make_board

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server.app import STORE
+from server.parts import STORE
 from server.store import log
 from tests.support.app import Person, RawSocket, Server
 from tests.support.core_2026 import Grid, Message, arrive, ask_replay, kinds, make_grid, newcomer

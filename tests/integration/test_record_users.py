@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from server.app import STORE
 from server.auth.visitors import COOKIE
+from server.parts import STORE
 from server.rest.context import TOKENS
 from server.store import log, retention
 from server.store.models import RecordLogin, RecordSession, RecordUser, StoredRecord

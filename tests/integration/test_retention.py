@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.app import STORE
 from server.events.databases import TableDeleted
+from server.parts import STORE
 from server.store import leases, log, retention
 from server.store.housekeeping import LEASE, Housekeeping, Keep, remove_batch
 from server.store.log import Bounds, LoggedEvent

@@ -9,8 +9,8 @@ from typing import Any
 import jwt
 import pytest
 
-from server.app import REGISTRY
 from server.auth.tokens import key_id
+from server.parts import REGISTRY
 from server.rest.context import TOKENS
 from tests.support.app import PATIENCE, SECRET, RawSocket, Server, running_server
 from tests.support.node import NodeClient, Toolchain

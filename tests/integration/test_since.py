@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from server.app import STORE
 from server.delivery import relay
 from server.events import rooms
 from server.events.databases import RowsDeleted
 from server.namespaces import admission
+from server.parts import STORE
 from server.store import retention
 from tests.support.app import RawSocket, Server
 from tests.support.core_2026 import (

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from server.app import STORE
 from server.delivery import relay
 from server.events import rooms
 from server.events.records import RecordChanged
 from server.namespaces import admission, endpoint_door
+from server.parts import STORE
 from server.store import retention
 from server.store.transaction import Transaction
 from tests.support.app import RawSocket, Server

@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from server.app import RELAY
+from server.parts import RELAY
 from tests.support.app import Answer, Server
 from tests.support.boards import Board, Ears, Heard
 from tests.support.record_users import Club, RecordPerson, make_club

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from server.app import STORE
 from server.events import rooms
+from server.parts import STORE
 from server.store import log
 from server.store.log import LoggedEvent
 from tests.support.app import Answer, Server

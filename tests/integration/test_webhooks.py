@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from server.actions.accounts import end_account
-from server.app import STORE, WEBHOOKS
+from server.parts import STORE, WEBHOOKS
 from server.store import leases
 from server.store.sql import run
 from tests.support.app import Server, running_server

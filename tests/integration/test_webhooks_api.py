@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.app import STORE
+from server.parts import STORE
 from server.rest.webhooks import DESTINATIONS
 from server.store.models import Webhook
 from tests.support.app import Server, running_server

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from server.app import STORE, WEBHOOKS
+from server.parts import STORE, WEBHOOKS
 from server.store import leases, retention
 from server.store.sql import run
 from server.store.transaction import Transaction

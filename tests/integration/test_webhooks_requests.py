@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from server.app import WEBHOOKS
+from server.parts import WEBHOOKS
 from server.rest.webhooks import DESTINATIONS
 from tests.support.app import PATIENCE, Server, running_server
 from tests.support.boards import Board

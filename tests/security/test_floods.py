@@ -8,9 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from server.app import REGISTRY, SOCKETIO, WEBSOCKETS
 from server.delivery import limits
 from server.delivery.limits import Verdict
+from server.parts import REGISTRY, SOCKETIO, WEBSOCKETS
 from server.rates import Rate
 from tests.support.app import Server, running_server
 from tests.support.core_2026 import count, make_grid

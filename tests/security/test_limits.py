@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.app import REGISTRY, WEBSOCKETS
+from server.parts import REGISTRY, WEBSOCKETS
 from tests.support.app import PASSWORD, Person, Server, running_server
 from tests.support.core_2026 import arrive, newcomer
 from tests.support.engineio import until

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server.app import BELL, REGISTRY
+from server.parts import BELL, REGISTRY
 from server.rest.context import TOKENS
 from tests.support.app import PASSWORD, Person, RawSocket, Server, running_server
 from tests.support.boards import make_board

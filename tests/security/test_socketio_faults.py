@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from server.app import RUNNER, SOCKETIO
 from server.namespaces.core import CoreNamespace
+from server.parts import SOCKETIO
+from server.rest.context import RUNNER
 from tests.support.engineio import Polling, until, websocket
 from tests.support.siege import LIMIT, Siege
 from tests.support.socketio_by_hand import PATH, TRANSPORTS, Client, client

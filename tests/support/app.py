@@ -19,7 +19,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web, web_app
 
-from server.app import STORE, create_app, make_runner
+from server.app import create_app, make_runner
+from server.parts import STORE
 from server.settings import Settings
 from server.store.migrate import migrate
 from server.store.transaction import Transaction

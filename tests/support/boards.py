@@ -10,7 +10,7 @@ from typing import Any
 import socketio
 
 from server.actions.shared_field_types import id_of
-from server.app import RELAY
+from server.parts import RELAY
 from tests.support.app import PATIENCE, Person, RawSocket, Server
 
 SPACE_TIME = "%Y-%m-%d %H:%M:%S.%f"

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 import pytest
 
 from server.actions.accounts import create_user
-from server.app import RELAY, STORE
 from server.auth.passwords import HASHER
 from server.delivery import replay
 from server.events import rooms
 from server.events.databases import RowsDeleted, TableDeleted
+from server.parts import RELAY, STORE
 from server.rest.context import TOKENS
 from server.store import log
 from server.store.transaction import Transaction

@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from server.app import REGISTRY, create_app
+from server.app import create_app
 from server.cli import process
+from server.parts import REGISTRY
 from server.settings import Settings
 
 INTERVAL = 0.001  # seconds between two calls at best

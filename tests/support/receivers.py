@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from server.app import WEBHOOKS
+from server.parts import WEBHOOKS
 from tests.support.app import PATIENCE, Server
 from tests.support.boards import Board
 

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from server.actions import records
-from server.app import STORE
 from server.auth.visitors import COOKIE, Visitor
+from server.parts import STORE
 from server.rest.context import TOKENS
 from server.store.models import RecordSession, RecordUser
 from tests.support.app import PASSWORD, Answer, RawSocket, Server

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from server.app import REGISTRY
 from server.events import rooms
+from server.parts import REGISTRY
 from tests.support.app import PATIENCE, Answer, Person, RawSocket, Server
 
 TICK = 0.005  # seconds between two looks at a condition that cannot wake us

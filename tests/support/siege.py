@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from server.app import PRESENCE, REGISTRY, SOCKETIO, WEBSOCKETS
+from server.parts import PRESENCE, REGISTRY, SOCKETIO, WEBSOCKETS
 from tests.support.app import Person, Server, running_server
 from tests.support.core_2026 import newcomer
 from tests.support.engineio import PROMPT, until

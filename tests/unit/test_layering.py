@@ -39,8 +39,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhooks": LEAVES | {"store", "events"},
     "interpretation": LEAVES | {"sandbox", "actions", "store"},
     "console": set(),
-    "cli": LEAVES | {"app", "settings", "logs", "actions", "auth", "store"},
+    "cli": LEAVES | {"app", "parts", "lifecycle", "settings", "logs", "actions", "auth", "store"},
 }
+MAY_IMPORT["parts"] = {*MAY_IMPORT} - {"cli"}
+MAY_IMPORT["lifecycle"] = {*MAY_IMPORT} - {"cli"}
 MAY_IMPORT["app"] = {*MAY_IMPORT}
 
 
