@@ -41,6 +41,7 @@ SECRETS = frozenset(
     | {"workspace_invitation_token", "user_session"}
 )
 REDACTED = "[redacted]"
+ENCODE = json.JSONEncoder(ensure_ascii=False, default=str).encode
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 _NAMES = "|".join(re.escape(name) for name in sorted(SECRETS, key=len, reverse=True))
 _PARAMETER = re.compile(r"""(?<![^\s?&;"'(\[{,/#])([\w%.+-]{1,64})=([^&\s"'<>;,)]+)""")
@@ -61,14 +62,22 @@ CHATTY = (
 
 
 def redact(text: str) -> str:
-    """The text without credentials."""
-    text = _PARAMETER.sub(_redact_parameter, text)
-    text = _QUOTED.sub(rf"\1\2{REDACTED}\2", text)
-    text = _HEADER.sub(rf"\1{REDACTED}", text)
-    text = _SCHEME.sub(rf"\1{REDACTED}", text)
-    text = _JWT.sub(REDACTED, text)
-    text = _PATH.sub(rf"\1{REDACTED}", text)
-    return _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
+    """The text without credentials; what a pattern cannot do without is looked for first, which costs far less."""
+    if "=" in text:
+        text = _PARAMETER.sub(_redact_parameter, text)
+    if '"' in text or "'" in text:
+        text = _QUOTED.sub(rf"\1\2{REDACTED}\2", text)
+    if ":" in text:
+        text = _HEADER.sub(rf"\1{REDACTED}", text)
+    if len(text.split(None, 1)) > 1:
+        text = _SCHEME.sub(rf"\1{REDACTED}", text)
+    if "eyJ" in text:
+        text = _JWT.sub(REDACTED, text)
+    if "/token/" in text:
+        text = _PATH.sub(rf"\1{REDACTED}", text)
+    if "@" in text:
+        text = _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
+    return text
 
 
 def _redact_parameter(found: re.Match[str]) -> str:
@@ -83,13 +92,15 @@ def redact_value(value: Any) -> Any:
     """The same for what an extra field of a log record holds."""
     if isinstance(value, str):
         return redact(value)
+    if value is None or isinstance(value, (int, float)):
+        return value
     if isinstance(value, Mapping):
         return {
             str(key): REDACTED if str(key).lower() in SECRETS else redact_value(item) for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [redact_value(item) for item in value]
-    return value if isinstance(value, int | float | None) else redact(str(value))
+    return redact(str(value))
 
 
 def request_id(offered: str | None) -> str:
@@ -136,12 +147,12 @@ class JsonFormatter(logging.Formatter):
         }
         if identity := getattr(record, "request_id", ""):
             line["request_id"] = identity
-        line |= {key: redact_value({key: value})[key] for key, value in extras(record).items()}
+        line |= redact_value(extras(record))
         if record.exc_info:
             line["exception"] = redact(self.formatException(record.exc_info))
         if record.stack_info:
             line["stack"] = redact(record.stack_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return ENCODE(line)
 
 
 class NoHTTP(logging.Filter):

@@ -5,6 +5,7 @@ be kept at all. A rate of 0 is no limit.
 """
 
 from collections.abc import Hashable
+from functools import lru_cache
 from ipaddress import ip_address
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
@@ -70,6 +71,7 @@ class Rates(Generic[K]):
             self._sweep_at = max(SWEEP, 2 * len(self._full_at))
 
 
+@lru_cache(maxsize=4096)
 def counted(address: str) -> str:
     """The name under which what a client address does is counted; empty for the machine's own, a proxy's mostly, and
     for that of a UNIX socket."""

@@ -129,6 +129,7 @@ class Interpretations:
                 lambda answers: self.store.write(
                     interpretations.finish_interpretation, job, self.hold, **found.model_dump(), answers=answers
                 ),
+                whose=f"workspace {job.workspace_id}",
             )
             return "interpreted" if kept else "dropped"
         except Refused as refusal:
