@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,9 @@ from tests.support.processes import Child
 
 SOCKETS = 5000
 TABLES = 50  # not everybody looks at the same page
-LONGEST = 0.1  # seconds that a turn of the event loop may keep the processor
+LONGEST = (
+    5  # times what a million additions in Python take, that a turn of the event loop may keep the processor: 0.15 s
+)
 SPARE = 500  # file descriptors of a process for other things; sockets that are not of the storm
 PATIENCE = 120.0  # seconds until all are connected, or gone
 STYLES = "classic,modern,socketio,stream"
@@ -54,10 +57,19 @@ async def test_thousands_of_sockets_drop_at_once(cluster: Cluster, plan: Plan, a
                 await probe(crowd, "?collect=1")  # what connecting left, which takes hundreds of milliseconds
                 await asyncio.to_thread(holders.kill)
                 longest, busiest = await until_gone(crowd)
-            print(f"{allowed} sockets gone: {longest * 1000:.0f} ms, of them busy {busiest * 1000:.0f} ms")
-            assert busiest < LONGEST
+                unit = await asyncio.to_thread(million_additions)
+            print(f"{allowed} sockets gone: {longest:.3f} s, of them busy {busiest:.3f} s; unit {unit:.3f} s")
+            assert busiest < LONGEST * unit
         await crowd.settle()
         plan.conclude(f"{allowed:,} sockets drop at once", times, await crowd.check())
+
+
+def million_additions() -> float:
+    """The processor time, in seconds, that they take just now: machines are not alike, nor are their hours."""
+    began, total = time.thread_time(), 0
+    for number in range(1_000_000):
+        total += number
+    return time.thread_time() - began
 
 
 @contextmanager
