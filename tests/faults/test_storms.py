@@ -20,9 +20,7 @@ from tests.support.processes import Child
 
 SOCKETS = 5000
 TABLES = 50  # not everybody looks at the same page
-LONGEST = (
-    5  # times what a million additions in Python take, that a turn of the event loop may keep the processor: 0.15 s
-)
+LONGEST = 5  # times a million additions in Python: how long a turn of the event loop may keep the processor
 SPARE = 500  # file descriptors of a process for other things; sockets that are not of the storm
 PATIENCE = 120.0  # seconds until all are connected, or gone
 STYLES = "classic,modern,socketio,stream"
