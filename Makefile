@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix faults security bench bench-quick demo docs lock clean
+.PHONY: help run test check fix faults security bench bench-quick bench-store demo docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,10 @@ security: $(VENV)/.installed-dev ## try what hostile clients try, and write what
 
 bench: $(VENV)/.installed-dev ## measure throughput and latency on this machine
 	$(BIN)/python -m bench $(ARGS)
+
+bench-store: $(VENV)/.installed-dev ## measure an endpoint with 100,000 records and a board with 10,000 items
+	$(BIN)/python -m bench records --write $(ARGS)
+	$(BIN)/python -m bench items --write $(ARGS)
 
 bench-quick: $(VENV)/.installed-dev ## a few of the measurements of fan-out, in two minutes
 	$(BIN)/python -m bench fanout --quick --write $(ARGS)

@@ -9,12 +9,12 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def write_section(name: str, text: str) -> None:
-    """Replaces the section of this name, or adds it before the first heading of the second level."""
+    """Replaces the section of this name, or adds it after the last one."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     old = RESULTS.read_text() if RESULTS.exists() else "# Results\n"
     if begin not in old:
-        head, mark, rest = old.partition("\n## ")
-        old = f"{head.rstrip()}\n\n{begin}\n{end}\n{mark}{rest}"
+        head, mark, rest = old.rpartition("-->") if "-->" in old else (old.rstrip(), "", "\n")
+        old = f"{head}{mark}\n\n{begin}\n{end}{rest}"
     head, _, rest = old.partition(begin)
     RESULTS.write_text(f"{head}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
 
