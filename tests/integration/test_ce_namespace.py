@@ -10,15 +10,13 @@ from typing import Any
 import pytest
 
 from server.delivery import relay
-from server.errors import Unavailable
 from server.events import rooms
 from server.events.records import RecordChanged
 from server.namespaces import endpoint_door
 from server.parts import REGISTRY, SOCKETIO, STORE
-from server.rest.context import RUNNER
 from server.store import log, retention
 from server.store.transaction import Transaction
-from tests.support.app import Server, running_server
+from tests.support.app import Server, database_away, running_server
 from tests.support.core_2026 import between_chunks
 from tests.support.records import RunningEndpoint, running_endpoint
 from tests.support.records_client import Connect, Heard, RecordsClient, records_clients
@@ -358,16 +356,10 @@ async def test_a_client_that_leaves_leaves_nothing_behind(endpoint: RunningEndpo
     assert not server.app[REGISTRY].subscribers and not server.app[REGISTRY].members
 
 
-async def test_a_connection_outlives_a_database_that_is_away(
-    endpoint: RunningEndpoint, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_connection_outlives_a_database_that_is_away(endpoint: RunningEndpoint, connect: Connect) -> None:
     client = await connect()
 
-    async def away(*args: Any, **kwargs: Any) -> Any:
-        raise Unavailable("away")
-
-    with monkeypatch.context() as fault:
-        fault.setattr(endpoint.server.app[RUNNER].store, "read", away)
+    with database_away(endpoint.server):
         answer = await client.subscribe(endpoint)
         assert (answer["ok"], answer["code"]) == (False, 1012), "try again"
     assert (await client.subscribe(endpoint))["ok"]

@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from server.errors import Unavailable
 from server.namespaces import core_replay, core_socket
 from server.parts import REGISTRY, STORE
-from server.rest.context import RUNNER
 from server.store import retention
 from server.store.models import User
 from server.store.transaction import Transaction
-from tests.support.app import Server, running_server
+from tests.support.app import Server, database_away, running_server
 from tests.support.core_2026 import (
     Grid,
     Message,
@@ -200,16 +198,12 @@ async def test_a_socket_held_while_its_member_goes_and_comes(grid: Grid) -> None
     assert not answer["force_refresh"]
 
 
-async def test_a_database_that_is_away_sends_the_client_back(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_that_is_away_sends_the_client_back(grid: Grid) -> None:
     last_seen = await grid.rename("seen")
     missed = await grid.rename("missed")
     socket = await arrive(grid.bob)
 
-    async def away(*args: Any, **kwargs: Any) -> Any:
-        raise Unavailable("away")
-
-    with monkeypatch.context() as fault:
-        fault.setattr(grid.server.app[RUNNER].store, "read", away)
+    with database_away(grid.server):
         await ask_replay(socket, last_seen)
         await socket.until(lambda: socket.closed)
         assert socket.closed is not None and socket.closed[0] == 1012

@@ -12,10 +12,9 @@ import pytest
 import socketio
 
 from server.delivery import backlog
-from server.errors import Unavailable
 from server.parts import REGISTRY, SOCKETIO
 from server.rest.context import RUNNER
-from tests.support.app import Person, Server, running_server
+from tests.support.app import Person, Server, database_away, running_server
 
 PATIENCE = 20.0
 CELL = "x" * 8000
@@ -119,16 +118,12 @@ async def test_closing_a_reader_that_does_not_read_ends(sqlite: Server, monkeypa
     deaf.socket.close()
 
 
-async def test_sockets_outlive_a_database_that_is_away(sqlite: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sockets_outlive_a_database_that_is_away(sqlite: Server) -> None:
     ann = await sqlite.sign_up("Ann")
     table = await ann.table(await ann.database(await ann.workspace()))
     open_socket = await ann.core_socket()
 
-    async def away(*args: Any, **kwargs: Any) -> Any:
-        raise Unavailable("away")
-
-    with monkeypatch.context() as fault:
-        fault.setattr(sqlite.app[RUNNER].store, "read", away)
+    with database_away(sqlite):
         await open_socket.send({"page": "table", "table_id": table})
         await open_socket.send({"type": "ping"})
         await open_socket.expect("pong")  # the page was refused in silence, the socket lives

@@ -19,7 +19,7 @@ from server.lifecycle import close_sockets
 from server.namespaces import admission
 from server.parts import REGISTRY
 from server.rest.context import READINESS, RUNNER
-from tests.support.app import Server, running_server
+from tests.support.app import Server, database_away, running_server
 from tests.support.commands import serving
 from tests.support.core_2026 import Grid, make_grid
 from tests.support.event_stream import PATH, StreamClient, StreamParser
@@ -269,11 +269,7 @@ async def test_a_connection_survives_a_refusal(grid: Grid, ask: Ask) -> None:
     wire = ask()
     params = [("room", f"table:{grid.table}"), ("since", "1")]
 
-    async def away(*args: Any, **kwargs: Any) -> Any:
-        raise Unavailable("away")
-
-    with pytest.MonkeyPatch.context() as fault:
-        fault.setattr(grid.server.app[RUNNER].store, "read", away)
+    with database_away(grid.server):
         answer = await grid.bob.request("GET", PATH, params=params)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert answer.body["error"] == "ERROR_UNAVAILABLE"

@@ -15,15 +15,13 @@ import jwt
 import pytest
 
 from server.delivery import relay
-from server.errors import Unavailable
 from server.events import rooms
 from server.events.items import ItemUpdated
 from server.namespaces import admission
 from server.parts import REGISTRY, STORE
-from server.rest.context import RUNNER
 from server.store import log, retention
 from server.store.transaction import Transaction
-from tests.support.app import PASSWORD, PATIENCE, SECRET, Person, RawSocket, Server
+from tests.support.app import PASSWORD, PATIENCE, SECRET, Person, RawSocket, Server, database_away
 from tests.support.boards import Board, Connect, make_board
 from tests.support.core_2026 import between_chunks, kinds
 
@@ -304,15 +302,11 @@ async def test_a_socket_that_went_is_not_kept_until_its_token_expires(board: Boa
     assert not registry.members and not registry.watchers
 
 
-async def test_a_socket_outlives_a_database_that_is_away(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_socket_outlives_a_database_that_is_away(board: Board) -> None:
     socket = await arrive(board.ann)
     server = board.ann.server
 
-    async def away(*args: Any, **kwargs: Any) -> Any:
-        raise Unavailable("away")
-
-    with monkeypatch.context() as fault:
-        fault.setattr(server.app[RUNNER].store, "read", away)
+    with database_away(server):
         assert kinds(await select(socket, board.uuid)) == ["workspace-refused"]
         late = await server.websocket(f"/ws/events/?jwt_token={board.ann.token}")
         await late.until(lambda: late.closed)

@@ -11,15 +11,17 @@ import asyncio
 import io
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web, web_app
 
 from server.app import create_app, make_runner
+from server.errors import Unavailable
 from server.parts import STORE
 from server.settings import Settings
 from server.store.migrate import migrate
@@ -218,3 +220,15 @@ async def running_server(**settings: Any) -> AsyncIterator[Server]:
         yield server
         for socket in server.sockets:
             await socket.close()
+
+
+@contextmanager
+def database_away(server: Server) -> Iterator[None]:
+    """No transaction of the server gets to its database meanwhile."""
+
+    def away(*job: object) -> None:
+        raise Unavailable("away")
+
+    with pytest.MonkeyPatch.context() as fault:
+        fault.setattr(server.app[STORE], "_run", away)
+        yield
