@@ -15,7 +15,7 @@ async def test_clients_dropped_at_random_have_histories_without_a_gap(running: C
         crowd.add_clients()
         crowd.add_writers(pace=PACE)
         await crowd.begin()
-        times = plan.times(short=100, long=1000)
+        times = plan.times(short=50, long=1000)
         dropping = asyncio.create_task(crowd.keep_dropping(plan.chance, PAUSE))
         await crowd.until(lambda: crowd.drops >= times, "enough drops", patience=times)
         dropping.cancel()
