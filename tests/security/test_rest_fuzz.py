@@ -23,7 +23,8 @@ from tests.security.world import World, make_world
 from tests.support.app import Person, Server, running_server
 from tests.support.core_2026 import newcomer
 
-EXAMPLES = 3  # of each operation, mode and actor; the budget of the whole file is 25 s
+REQUEST_LINE = 8000  # bytes: about what a request line may have
+EXAMPLES = 2  # of each operation, mode and actor: in each run of the tests the same
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ENDLESS = "/api/events/stream"  # asked with HEAD, since its answer does not end
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
@@ -78,6 +79,8 @@ def ask(operation: APIOperation, url: str, client: Any, world: World) -> None:
             case.method = "HEAD"
         headers = None if client is requests else dict(client.headers)
         response = case.call(base_url=url, session=None if client is requests else client, headers=headers)
+        if len(response.request.url or "") > REQUEST_LINE and response.status_code == 400:
+            return  # HTTP itself refused it, before any resource could
         case.validate_response(response, checks=CHECKS[:2] if case.method == "HEAD" else CHECKS)
 
     requests_of_one_kind()
