@@ -30,6 +30,14 @@ class Runner:
 
         return await self.store.write(run)
 
+    async def act_long(self, who: Credentials, action: Action[P, T], *args: P.args, **kw: P.kwargs) -> T:
+        """As `act`, for an action that may take more than some milliseconds: it delays only who comes after it."""
+
+        def run(tx: Transaction) -> T:
+            return action(tx, identify(who), *args, **kw)
+
+        return await self.store.write_long(run)
+
     async def look(self, who: Credentials, query: Action[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Runs a query in one snapshot."""
 

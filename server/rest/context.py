@@ -112,6 +112,11 @@ async def act(request: web.Request, action: Action[P, T], *args: P.args, **kwarg
     return await request.app[RUNNER].act(credentials(request), action, *args, **kwargs)
 
 
+async def act_long(request: web.Request, action: Action[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same for one that may take more than some milliseconds, such as an import."""
+    return await request.app[RUNNER].act_long(credentials(request), action, *args, **kwargs)
+
+
 async def look(request: web.Request, query: Action[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Runs a query for the request's actor."""
     return await look_as(request, credentials(request), query, *args, **kwargs)

@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 
 from server.actions import tables
 from server.actions.table_content import DEFAULT, TableContent, read_content
-from server.rest.context import act, look, no_content, path_id, read_body, respond
+from server.rest.context import act, act_long, look, no_content, path_id, read_body, respond
 from server.rest.schema_types import Boolean, Char, Integer, Kind
 from server.rest.schemas import Body, ListOf
 
@@ -66,13 +66,13 @@ async def list_tables(request: web.Request) -> web.Response:
 async def create_table(request: web.Request) -> web.Response:
     body = await read_body(request, NewTable)
     number, content = path_id(request, "database_id"), await body.content()
-    return respond(await act(request, tables.create_table, database_id=number, name=body.name, content=content))
+    return respond(await act_long(request, tables.create_table, database_id=number, name=body.name, content=content))
 
 
 @routes.post(r"/api/database/tables/database/{database_id:\d+}/async/")
 async def import_table(request: web.Request) -> web.Response:
     body = await read_body(request, NewTable)
-    job = await act(
+    job = await act_long(
         request,
         tables.import_table,
         database_id=path_id(request, "database_id"),

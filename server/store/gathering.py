@@ -59,10 +59,11 @@ class Gathering(Generic[T]):
         self._free = lanes
         self._waiting: deque[Asked[T]] = deque()
 
-    def ask(self, query: Query[T]) -> asyncio.Future[Any]:
-        """What `query` returns; raises what it raises, or Unavailable."""
+    def ask(self, query: Query[T], *, alone: bool = False) -> asyncio.Future[Any]:
+        """What `query` returns; raises what it raises, or Unavailable. One that takes long asks for a transaction
+        `alone`, so that those before it need not wait for its end."""
         loop = asyncio.get_running_loop()
-        asked = Asked(query, loop.create_future(), time.monotonic())
+        asked = Asked(query, loop.create_future(), time.monotonic(), alone)
         self._waiting.append(asked)
         if self._free:
             self._free -= 1

@@ -111,12 +111,17 @@ class Store:
 
     async def write(self, action: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `action(tx, …)` in one writing transaction; raises what it raises, or Unavailable."""
+        return await self._ask_to_write(partial(run_action, action, args, kwargs), alone=False)
 
-        def run(tx: Transaction) -> T:
-            return action(tx, *args, **kwargs)
+    async def write_long(
+        self, action: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `write`, for an action that may take more than some milliseconds: no other one shares its commit."""
+        return await self._ask_to_write(partial(run_action, action, args, kwargs), alone=True)
 
+    async def _ask_to_write(self, run: Callable[[Transaction], T], *, alone: bool) -> T:
         if not self.postgres:
-            result: T = await self._writes.ask(run)
+            result: T = await self._writes.ask(run, alone=alone)
             return result
         loop = asyncio.get_running_loop()
         outcomes = await loop.run_in_executor(self._writers, self._write, loop, time.monotonic(), [run])
@@ -247,6 +252,10 @@ class Store:
     def _close_thread(self, everybody: threading.Barrier) -> None:
         self.db.close()
         everybody.wait()
+
+
+def run_action(action: Callable[..., T], args: Any, kwargs: Any, tx: Transaction) -> T:
+    return action(tx, *args, **kwargs)
 
 
 def read_after(tx: Transaction, cursor: int, limit: int) -> tuple[log.Bounds, list[log.LoggedEvent]]:

@@ -156,3 +156,9 @@ async def test_what_is_no_failure_of_the_database_is_never_run_again(reader: Rea
     reads = reader.gathering()
     results = await asyncio.gather(reads.ask(same), reads.ask(same), return_exceptions=True)
     assert [type(result) for result in results] == [RuntimeError] * 2 and reader.sizes == [2]
+
+
+async def test_who_takes_long_is_alone_and_in_its_turn(reader: Reader) -> None:
+    reads = reader.gathering()
+    await asyncio.gather(*[reads.ask(same, alone=number == 2) for number in range(5)])
+    assert reader.sizes == [2, 1, 2]
