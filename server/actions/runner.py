@@ -24,56 +24,46 @@ class Runner:
 
     async def act(self, who: Credentials, action: Action[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Runs an action in one writing transaction; its events are told when it has committed."""
-
-        def run(tx: Transaction) -> T:
-            return action(tx, identify(who), *args, **kw)
-
-        return await self.store.write(run)
+        return await self.store.write(acting(who, action, *args, **kw))
 
     async def act_long(self, who: Credentials, action: Action[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """As `act`, for an action that may take more than some milliseconds: it delays only who comes after it."""
-
-        def run(tx: Transaction) -> T:
-            return action(tx, identify(who), *args, **kw)
-
-        return await self.store.write_long(run)
+        return await self.store.write_long(acting(who, action, *args, **kw))
 
     async def look(self, who: Credentials, query: Action[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Runs a query in one snapshot."""
-
-        def run(tx: Transaction) -> T:
-            return query(tx, identify(who), *args, **kw)
-
-        return await self.store.read(run)
+        return await self.store.read(acting(who, query, *args, **kw))
 
     async def look_at(self, who: Credentials, query: Action[P, T], *args: P.args, **kw: P.kwargs) -> tuple[T, int]:
         """As `look`, with the log position of the snapshot."""
-
-        def run(tx: Transaction) -> tuple[T, int]:
-            return query(tx, identify(who), *args, **kw), tx.position()
-
-        return await self.store.read(run)
+        return await self.store.read(with_position(acting(who, query, *args, **kw)))
 
     async def check(self, who: Credentials, query: Action[P, T], *args: P.args, **kw: P.kwargs) -> tuple[T, int]:
         """As `look_at` for an entitlement: a short query, which thousands may ask who come back at once."""
-
-        def run(tx: Transaction) -> tuple[T, int]:
-            return query(tx, identify(who), *args, **kw), tx.position()
-
-        return await self.store.glance(run)
+        return await self.store.glance(with_position(acting(who, query, *args, **kw)))
 
     async def check_visitor(self, query: Query[P, T], *args: P.args, **kw: P.kwargs) -> tuple[T, int]:
         """The same where no account is needed."""
-
-        def run(tx: Transaction) -> tuple[T, int]:
-            return query(tx, *args, **kw), tx.position()
-
-        return await self.store.glance(run)
+        return await self.store.glance(with_position(query, *args, **kw))
 
     async def ask_at(self, query: Query[P, T], *args: P.args, **kw: P.kwargs) -> tuple[T, int]:
         """Runs a query that needs no account in one snapshot, with the log position of it."""
+        return await self.store.read(with_position(query, *args, **kw))
 
-        def run(tx: Transaction) -> tuple[T, int]:
-            return query(tx, *args, **kw), tx.position()
 
-        return await self.store.read(run)
+def acting(who: Credentials, action: Action[P, T], *args: P.args, **kw: P.kwargs) -> Callable[[Transaction], T]:
+    """The action for whoever the credentials stand for, who is looked up in the transaction of the action."""
+
+    def run(tx: Transaction) -> T:
+        return action(tx, identify(who), *args, **kw)
+
+    return run
+
+
+def with_position(query: Query[P, T], *args: P.args, **kw: P.kwargs) -> Callable[[Transaction], tuple[T, int]]:
+    """The query with the log position of its snapshot."""
+
+    def run(tx: Transaction) -> tuple[T, int]:
+        return query(tx, *args, **kw), tx.position()
+
+    return run

@@ -72,10 +72,14 @@ class Gathering(Generic[T]):
 
     def _begin(self, loop: AbstractEventLoop) -> None:
         """Has a thread run what waits, as far as it may go together; or gives up the lane."""
-        if taken := self._take():
-            self._threads.submit(self._run, loop, time.monotonic(), taken)
-        else:
+        taken = self._take()
+        if not taken:
             self._free += 1
+            return
+        try:
+            self._threads.submit(self._run, loop, time.monotonic(), taken)
+        except RuntimeError as error:  # the threads have ended: nobody is to wait for them
+            self._end(loop, taken, [Outcome(None, Unavailable(str(error)))] * len(taken))
 
     def _take(self) -> list[Asked[T]]:
         taken: list[Asked[T]] = []

@@ -162,3 +162,12 @@ async def test_who_takes_long_is_alone_and_in_its_turn(reader: Reader) -> None:
     reads = reader.gathering()
     await asyncio.gather(*[reads.ask(same, alone=number == 2) for number in range(5)])
     assert reader.sizes == [2, 1, 2]
+
+
+async def test_who_asks_after_the_end_is_told_so() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        reads = Reader(threads).gathering()
+    results = await asyncio.gather(reads.ask(same), reads.ask(same, alone=True), return_exceptions=True)
+    assert [type(result) for result in results] == [Unavailable] * 2
+    with pytest.raises(Unavailable):
+        await reads.ask(same)
