@@ -3,6 +3,7 @@
 A module that wants another server defines `server` itself; the other fixtures then use that one."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from tests.support.app import Server, running_server
 from tests.support.boards import Board, Connect, Ears, ears_of, listening, make_board
 from tests.support.core_2026 import newcomer
 from tests.support.receivers import Receiver, receiving
+from tests.support.record_users import Club, make_club
 from tests.support.records import RunningEndpoint, running_endpoint
+from tests.support.storages import Kept, KeptOnDisk
 
 
 @pytest.fixture
@@ -60,3 +63,16 @@ def s3() -> Iterator[Any]:
 
     with s3_service() as service:
         yield service
+
+
+@pytest.fixture
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
+    """An empty storage, on disk unless a test asks for the other kind."""
+    disk = getattr(request, "param", "disk") == "disk"
+    return KeptOnDisk(tmp_path / "files") if disk else request.getfixturevalue("s3").storage()
+
+
+@pytest.fixture
+async def club(server: Server) -> Club:
+    """A project with users."""
+    return await make_club(server)

@@ -3,7 +3,6 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,23 +10,16 @@ import pytest
 from server.parts import RELAY, STORE
 from server.rest.items_context import COOKIE
 from server.rest.uploads import UPLOADS
-from server.store.models import StoredFile
-from tests.support.app import PATIENCE, Answer, Person, Server, running_server
+from tests.support.app import Answer, Person, Server, running_server
 from tests.support.boards import Board, Ears, brief, make_board
 from tests.support.clients import authenticated, make_client
 from tests.support.core_2026 import newcomer
 from tests.support.interpreters import post_file, post_item
-from tests.support.storages import Kept, KeptOnDisk
+from tests.support.storages import Kept, rows, until_gone
 
 MOST = 200_000  # bytes of a file
 DATA = bytes(range(256)) * 700
 OWN_ORIGIN = "https://app.example"
-
-
-@pytest.fixture
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
-    disk = getattr(request, "param", "disk") == "disk"
-    return KeptOnDisk(tmp_path / "files") if disk else request.getfixturevalue("s3").storage()
 
 
 @pytest.fixture
@@ -42,18 +34,6 @@ async def fetch(who: Person, file_id: str, method: str = "GET", **headers: str) 
     headers = {"Authorization": who.token} | headers
     async with who.server.http.request(method, f"{who.server.url}/files/{file_id}", headers=headers) as response:
         return response.status, await response.read(), response.headers
-
-
-async def rows(server: Server) -> int:
-    """How many files the database knows of."""
-    return await server.app[STORE].read(lambda tx: int(StoredFile.select().count()))
-
-
-async def until_gone(server: Server, kept: Kept) -> None:
-    """Waits for housekeeping."""
-    async with asyncio.timeout(PATIENCE):
-        while await rows(server) or kept.names():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("kept", ["disk", "s3"], indirect=True)

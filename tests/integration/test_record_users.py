@@ -21,11 +21,6 @@ PAGE, OTHER = "https://app.example.com", "https://evil.example"
 NEW = "another-password-1234"
 
 
-@pytest.fixture
-async def club(server: Server) -> Club:
-    return await make_club(server)
-
-
 def everything(tx: Transaction) -> str:
     """All rows of the log and of the records API as text."""
     rows: list[Any] = [*log.read_after(tx.db, 0, 10_000)]

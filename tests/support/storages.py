@@ -1,5 +1,6 @@
 """Storages of files for tests, of each kind: a directory, and a bucket of an S3 service on the loopback."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,10 @@ from typing import Any, Protocol
 
 import boto3
 from moto.server import ThreadedMotoServer
+
+from server.parts import STORE
+from server.store.models import StoredFile
+from tests.support.app import PATIENCE, Server
 
 REGION = "eu-north-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -83,3 +88,15 @@ def s3_service() -> Iterator[S3Service]:
         server.stop()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+async def rows(server: Server) -> int:
+    """How many files the database knows of."""
+    return int(await server.app[STORE].read(lambda tx: StoredFile.select().count()))
+
+
+async def until_gone(server: Server, kept: Kept, left: int = 0) -> None:
+    """Waits for housekeeping."""
+    async with asyncio.timeout(PATIENCE):
+        while await rows(server) != left or len(kept.names()) != left:
+            await asyncio.sleep(0.005)
