@@ -115,11 +115,11 @@ class Load:
     def result(self) -> Round:
         return Round(**self.hear())
 
-    def close(self) -> None:
-        """Closes all connections and can open new ones."""
+    def close(self) -> int:
+        """Closes all connections and can open new ones; returns how many changes were heard outside of rounds."""
         self.say("close")
-        self.hear()
         self.connections = 0
+        return int(self.hear()["strays"])
 
     def __enter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ import json
 import socket
 import sys
 import tempfile
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from bench.servers import Server, socketio_clients
 from server.auth.tokens import Tokens
 
 SECRET = "k" * 48
-ACTOR_SOCKET = "bench-actor"
+ACTOR_SOCKET = str(uuid.uuid4())
 
 
 def raw_clients(pages: Sequence[int]) -> Clients:
@@ -26,6 +27,12 @@ def raw_clients(pages: Sequence[int]) -> Clients:
     for table in pages:
         steps += [("send", json.dumps({"page": "table", "table_id": table})), ("expect", '"page_add"')]
     return Clients("/ws/core/?jwt_token={token}", tuple(steps))
+
+
+def require_silence(load: Load) -> None:
+    """Raises RuntimeError where clients were told changes."""
+    if strays := load.close():
+        raise RuntimeError(f"the author was told {strays} of its own changes")
 
 
 class Roomcast(Server):
@@ -83,6 +90,7 @@ class Roomcast(Server):
         clients = Clients(f"{clients.path}&web_socket_id={ACTOR_SOCKET}", clients.steps)
         load = self.stack.enter_context(Load(self.port, 0, [clients], tokens=path))
         load.open(1)
+        self.stack.callback(require_silence, load)
 
     def another_connection(self) -> Person:
         """The account that makes the changes, over a connection of its own."""

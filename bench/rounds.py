@@ -14,6 +14,7 @@ T = TypeVar("T")
 ENOUGH = 7  # rounds below which nothing is decided
 CONTROL = 0.10  # how far from 1 the ratio of something to itself may lie
 QUIET = 0.15  # share of a core below which a server counts as idle
+LEAD = 0.25  # of a round: turns before it
 WARM = 60_000  # deliveries before the first round: Node compiles, Python specialises
 
 Samples = dict[str, list[float]]
@@ -93,24 +94,26 @@ def settle(server: Server) -> None:
 
 
 def cpu_per_delivery(server: Server, each: int, seconds: float) -> float:
-    """Microseconds of the server's CPU for each delivery of one round; `each` changes are published in a turn."""
-    wanted = seconds * 1e6 / server.weight
-    turns = max(1 if each > 1 else 2, round(wanted / server.load.connections / each))
-    before = server.cpu()
-    heard = server.load.round(turns, each)
-    used = server.cpu() - before
-    if not heard.whole:
-        raise RuntimeError(f"{server.child.name} lost or mixed up deliveries: {heard}")
+    """Microseconds of the server's CPU for each delivery of one round; `each` changes are published in a turn. Some
+    turns before it are not counted: while other servers had the core it forgot this one, and its caches did."""
+    if seconds:
+        server.play(turns(server, each, LEAD * seconds), each)
+    used, heard = server.play(turns(server, each, seconds), each)
     server.client_costs.append(heard.own_cpu * 1e6 / heard.deliveries)
-    return used * 1e6 / heard.deliveries
+    return used
+
+
+def turns(server: Server, each: int, seconds: float) -> int:
+    """How many take about so long."""
+    cost = server.costs.get(each, server.weight)
+    return max(1 if each > 1 else 2, round(seconds * 1e6 / cost / server.load.connections / each))
 
 
 def warm_up(server: Server) -> None:
     """Has the server do what will be measured until it is compiled."""
-    deliveries = WARM / max(1, server.weight / 10)
-    turns = max(1, round(deliveries / 11 / server.load.connections))
-    server.load.round(turns, 1)
-    server.load.round(turns, 10)
+    number = max(1, round(WARM / max(1, server.weight / 10) / 11 / server.load.connections))
+    for each in (1, 10):
+        server.play(number, each)
     settle(server)
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from bench import change
 from bench.build import program
-from bench.load import Clients, Load
+from bench.load import Clients, Load, Round
 from tests.support.node import install, toolchain
 from tests.support.processes import Child, free_port
 
@@ -43,7 +43,8 @@ def resident_bytes(pid: int) -> int:
 
 class Server:
     """A server that was started, with a load generator for it. `weight` is about how many microseconds a delivery
-    takes, by which rounds are made equally long."""
+    takes, `costs` are those that were found last, by the number of changes in a turn; by them rounds are made equally
+    long."""
 
     weight = 3.0
 
@@ -51,6 +52,7 @@ class Server:
         self.port, self.control_port = free_port(), free_port()
         self.stack = ExitStack()
         self.client_costs: list[float] = []  # microseconds of the generator's CPU for a delivery, of each round
+        self.costs: dict[int, float] = {}
         self.child: Child
         self.load: Load
 
@@ -90,6 +92,17 @@ class Server:
     def cpu(self) -> float:
         return cpu_seconds(self.pid)
 
+    def play(self, turns: int, each: int) -> tuple[float, Round]:
+        """Has changes delivered; returns the microseconds of CPU of a delivery, and what clients heard. Raises
+        RuntimeError where that is not everything."""
+        before = self.cpu()
+        heard = self.load.round(turns, each)
+        used = self.cpu() - before
+        if not heard.whole:
+            raise RuntimeError(f"{self.child.name} lost or mixed up deliveries: {heard}")
+        self.costs[each] = used * 1e6 / heard.deliveries
+        return self.costs[each], heard
+
     def fill(self, count: int) -> None:
         """Opens connections until there are so many, evenly of all kinds."""
         missing, kinds = count - self.load.connections, len(self.clients())
@@ -113,7 +126,6 @@ class Limit(Server):
     def __init__(self, *, joined: bool = False, raw: bool = False) -> None:
         super().__init__()
         self.mode = "joined" if joined else "each"
-        self.weight = 0.4 if joined else 2.5
         self.text = change.TEMPLATE if raw else change.SOCKETIO_TEMPLATE
 
     def command(self) -> Sequence[str | Path]:

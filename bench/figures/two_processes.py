@@ -5,7 +5,19 @@ from contextlib import ExitStack
 
 from bench.figures.cpu_per_delivery import AGAIN, EACH, SERVERS
 from bench.roomcast import Roomcast, RoomcastNode
-from bench.rounds import Lineup, Options, Report, Verdict, cpu_per_delivery, interleave, ratio, settle, table, warm_up
+from bench.rounds import (
+    LEAD,
+    Lineup,
+    Options,
+    Report,
+    Verdict,
+    cpu_per_delivery,
+    interleave,
+    ratio,
+    settle,
+    table,
+    warm_up,
+)
 from tests.support.redis_server import RedisServer
 
 SINGLE, DOUBLE = "one process", "two processes with Redis"
@@ -55,16 +67,22 @@ def measure(options: Options, lineup: Lineup) -> Report:
 
 
 def both(main: Roomcast, second: Roomcast, seconds: float) -> float:
-    """CPU of both processes for each delivery to the clients of both."""
+    """CPU of both processes for each delivery to the clients of both, after some turns that are not counted."""
+    play_both(main, second, LEAD * seconds)
+    return play_both(main, second, seconds)
+
+
+def play_both(main: Roomcast, second: Roomcast, seconds: float) -> float:
     connections = main.load.connections + second.load.connections
-    turns = max(2, round(seconds * 1e6 / main.weight / connections))
+    turns = max(2, round(seconds * 1e6 / main.costs.get(1, main.weight) / connections))
     before = main.cpu() + second.cpu()
     second.load.watch(turns, main.load.next)
     heard = [main.load.round(turns, 1), second.load.result()]
     used = main.cpu() + second.cpu() - before
     if not all(one.whole for one in heard):
         raise RuntimeError(f"deliveries were lost or mixed up: {heard}")
-    return used * 1e6 / sum(one.deliveries for one in heard)
+    main.costs[1] = used * 1e6 / sum(one.deliveries for one in heard)
+    return main.costs[1]
 
 
 def idle_cost(main: Roomcast, second: Roomcast, each: int) -> float:

@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 
 from server import faults
 from server.delivery import sending
-from server.delivery.sending import NOBODY, Slot
+from server.delivery.sending import Slot
 
 FEW = 4  # sockets for which one call is not worth its preparation
 logger = logging.getLogger(__name__)
@@ -44,22 +44,26 @@ class Crowd:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Crowd) and self.slots == other.slots
 
-    def __contains__(self, socket: Writable) -> bool:
-        return socket.slot.number in self.slots
-
     def write(self, data: bytes, without: Collection[Writable] = ()) -> None:
-        """Sends the same to all but some, who are in the crowd; one broken socket must not cost the others their
-        event."""
+        """Sends the same to all but some, who need not be in the crowd; one broken socket must not cost the others
+        their event."""
         if len(self.sockets) < FEW or sending.send_to_slots is None:
             for socket in self.sockets:
                 if socket not in without:
                     put(socket, data)
             return
-        slots = self.slots[:] if without else self.slots
-        for socket in without:
-            slots[slots.index(socket.slot.number)] = NOBODY
-        for place, sent in sending.send(data, slots):
-            put(self.sockets[place], data[sent:])
+        apart = [(socket.slot, socket.slot.descriptor) for socket in without]
+        for slot, _ in apart:
+            slot.descriptor = -1  # which the loop passes over, and names with those that did not take everything
+        try:
+            short = sending.send(data, self.slots)
+        finally:
+            for slot, descriptor in apart:
+                slot.descriptor = descriptor
+        for place, sent in short:
+            socket = self.sockets[place]
+            if socket not in without:
+                put(socket, data[sent:])
 
 
 def put(socket: Writable, data: bytes) -> None:
@@ -88,14 +92,16 @@ class Outlet:
         """Sends a frame to one socket."""
         if self._told:
             self.flush()
-        self._schedule()
+        if not self._due:
+            self._schedule()
         self._append(socket, (frame,))
 
     def tell(self, audience: Audience, frames: Sequence[bytes], without: Collection[Writable] = ()) -> None:
         """Sends each crowd of an audience its frame, but for some sockets, which may be in none."""
         if self._waiting and not self._scattered:
             self.flush()
-        self._schedule()
+        if not self._due:
+            self._schedule()
         if self._told and audience is not self._audience and audience != self._audience:
             self._scatter()
         if self._scattered:
@@ -113,9 +119,8 @@ class Outlet:
             told.append(frame)
 
     def _schedule(self) -> None:
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_soon(self._end_turn)
+        self._due = True
+        asyncio.get_running_loop().call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
         self._due = False
@@ -145,12 +150,12 @@ class Outlet:
         waiting, self._waiting = self._waiting, []
         self._scattered = False
         for crowd, frames in zip(audience, told, strict=True):
-            apart = [socket for socket in untold if socket in crowd]
-            crowd.write(b"".join(frames), apart)
-            for socket in apart:
-                if own := left(frames, untold[socket]):
-                    put(socket, b"".join(own))
+            crowd.write(b"".join(frames), untold)
             faults.reach("mid_delivery")
+        for socket, numbers in untold.items():
+            for crowd, frames in zip(audience, told, strict=True):
+                if len(numbers) < len(frames) and socket in crowd.sockets:
+                    put(socket, b"".join(left(frames, numbers)))
         alike: dict[tuple[bytes, ...], list[Writable]] = {}
         for socket in waiting:
             alike.setdefault(socket.frames, []).append(socket)

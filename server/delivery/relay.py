@@ -19,6 +19,7 @@ from typing import TypeVar
 from server.delivery import entitlements
 from server.delivery.outlet import Outlet
 from server.delivery.rooms import Registry
+from server.delivery.subscribers import Subscriber
 from server.delivery.wire import Frame, Wire
 from server.errors import CloseCode, Unavailable
 from server.events.control import SessionMoved, WebhooksChanged
@@ -72,13 +73,18 @@ class Relay:
 
     def hear(self, events: Iterable[LoggedEvent]) -> None:
         """Takes events from the bell, in any order, known ones too; delivers those that are next."""
+        progress = self.registry.progress
         for event in events:
-            if event.id > self.cursor:
+            if event.id == progress.position + 1 and not self._ahead:
+                self._deliver(event)
+            elif event.id > progress.position:
                 self._ahead[event.id] = event
-        while self.cursor + 1 in self._ahead:
-            self._deliver(self._ahead.pop(self.cursor + 1))
+        while progress.position + 1 in self._ahead:
+            self._deliver(self._ahead.pop(progress.position + 1))
         if self._ahead:
             asyncio.get_running_loop().call_later(GAP_PATIENCE, self.wake)
+        while len(self._recent) > REMEMBERED or self._recent_bytes > REMEMBERED_BYTES:
+            self._recent_bytes -= len(self._recent.popleft().payload)
 
     def wake(self) -> None:
         """Has the log looked at soon."""
@@ -154,7 +160,8 @@ class Relay:
 
     def _deliver(self, event: LoggedEvent) -> None:
         self.registry.progress.position = event.id
-        self._remember(event)
+        self._recent.append(event)
+        self._recent_bytes += len(event.payload)
         try:
             if event.rooms[0] == CONTROL:
                 self._apply(event)
@@ -162,13 +169,8 @@ class Relay:
                 self._send(event)
         except Exception:
             logger.exception("event %d could not be delivered", event.id)
-        self._announce_arrivals()
-
-    def _remember(self, event: LoggedEvent) -> None:
-        self._recent.append(event)
-        self._recent_bytes += len(event.payload)
-        while len(self._recent) > REMEMBERED or self._recent_bytes > REMEMBERED_BYTES:
-            self._recent_bytes -= len(self._recent.popleft().payload)
+        if self._waiting:
+            self._announce_arrivals()
 
     def _announce_arrivals(self, *, everybody: bool = False) -> None:
         while self._waiting and (everybody or self._waiting[0][0] <= self.cursor):
@@ -183,13 +185,20 @@ class Relay:
         self.on_control(event)
 
     def _send(self, event: LoggedEvent) -> None:
-        fanout = self.registry.fanout(event)
+        fanout = self.registry.fanout(event.rooms)
         if fanout.wires:
-            self.outlet.tell(fanout.audience, [wire.event(event) for wire in fanout.wires], fanout.left_out)
+            own = [author.link.socket for author in self.registry.authors(event.origin)]
+            frames = [wire.event(event) for wire in fanout.wires]
+            self.outlet.tell(fanout.audience, frames, [socket for socket in own if socket is not None])
+        if fanout.others:
+            self._send_otherwise(event, fanout.others)
+
+    def _send_otherwise(self, event: LoggedEvent, subscribers: Iterable[Subscriber]) -> None:
+        """To connections that are no WebSockets."""
         frames: dict[Wire, Frame] = {}
-        for subscriber in fanout.others:
+        for subscriber in subscribers:
             wire = subscriber.wire
-            if wire is None:  # it ended in this turn
+            if wire is None or subscriber.caused(event):  # or it ended in this turn
                 continue
             try:
                 subscriber.link.write(frames.get(wire) or frames.setdefault(wire, wire.event(event)))

@@ -8,7 +8,7 @@ and pinned by `tests/unit/test_rooms.py`.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from socketio import AsyncManager, AsyncRedisManager
@@ -17,9 +17,9 @@ from server.auth.actors import Credentials
 from server.delivery.fanout import NOBODY, Fanout
 from server.delivery.subscribers import Progress, Subscriber
 from server.errors import TOO_MANY_CONNECTIONS, TooMany
+from server.events.event import Origin
 from server.events.subscription import Subscription
 from server.metrics import Limit, met
-from server.store.log import LoggedEvent
 
 
 class Registry:
@@ -89,26 +89,27 @@ class Registry:
             self.leave(subscriber, ended.room)
         return ended
 
-    def fanout(self, event: LoggedEvent) -> Fanout:
-        """Everybody in any of the event's rooms who is live, each once, without the sockets that caused it."""
-        rooms = [room for room in event.rooms if room in self.members]
-        if not rooms:
-            return NOBODY
-        found = self._fanout(rooms[0])
-        if len(rooms) > 1:
-            found = Fanout(dict.fromkeys(member for room in rooms for member in self.members[room]))
-        if event.origin is None:
-            return found
-        user_id, sid = event.origin
-        own = (subscriber for subscriber in self.users.get(user_id, ()) if subscriber.sid == sid)
-        acting = [subscriber for subscriber in own if not subscriber.rooms.keys().isdisjoint(rooms)]
-        return found.without(acting) if acting else found
+    def fanout(self, rooms: Sequence[str]) -> Fanout:
+        """Everybody in any of the rooms who is live, each once."""
+        populated = rooms if len(rooms) == 1 else [room for room in rooms if room in self.members]
+        if len(populated) == 1:
+            return self._fanout(populated[0])
+        return Fanout(dict.fromkeys(member for room in populated for member in self.members[room]))
+
+    def authors(self, origin: Origin | None) -> list[Subscriber]:
+        """The connections that caused an event, which are not told it."""
+        if origin is None:
+            return []
+        return [one for one in self.users.get(origin.user_id, ()) if one.sid == origin.socket_id]
 
     def _fanout(self, room: str) -> Fanout:
         """The members of a room, arranged once until one of them comes, goes or changes."""
         found = self._fanouts.get(room)
-        if found is None or not found.is_settled:
-            found = self._fanouts[room] = Fanout(self.members[room])
+        if found is not None and found.is_settled:
+            return found
+        if room not in self.members:
+            return NOBODY
+        found = self._fanouts[room] = Fanout(self.members[room])
         return found
 
     def _changed(self, subscriber: Subscriber) -> None:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import sysconfig
 from array import array
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,9 +34,12 @@ def compile_library() -> None:
 def load_library() -> Any:
     """The function of the loop; None where it was not compiled, or not for this system."""
     try:
-        return ctypes.PyDLL(str(LIBRARY)).send_to_slots  # which keeps the interpreter, unlike CDLL
+        loop = ctypes.PyDLL(str(LIBRARY)).send_to_slots  # which keeps the interpreter, unlike CDLL
     except (OSError, AttributeError):
         return None
+    pointer, number = ctypes.c_void_p, ctypes.c_int
+    loop.argtypes = pointer, pointer, number, ctypes.c_char_p, ctypes.c_size_t, pointer, pointer
+    return loop
 
 
 send_to_slots = load_library()
@@ -47,7 +50,7 @@ class Slot:
     keeps sockets and the numbers of their slots together never writes to another socket."""
 
     __slots__ = ("number",)
-    table = array("i", [-1])
+    table = array("i")
     free: ClassVar[list[int]] = []
 
     def __init__(self, descriptor: int) -> None:
@@ -72,21 +75,25 @@ class Slot:
         self.free.append(self.number)
 
 
-NOBODY = 0  # the number of a slot that no socket has
+_short_of, _taken = array("i"), array("i")  # what the loop answers; who reads it before the next call needs no other
 
 
-def send(data: bytes, slots: "array[int]") -> Iterator[tuple[int, int]]:
+def send(data: bytes, slots: "array[int]") -> Sequence[tuple[int, int]]:
     """Sends to all; gives place and number of bytes sent for each socket that did not take everything, whatever the
     reason. Only where `send_to_slots` is there."""
     count = len(slots)
-    short_of, taken = array("i", bytes(4 * count)), array("i", bytes(4 * count))
-    places = address(Slot.table), address(slots), count
-    left = send_to_slots(*places, data, ctypes.c_size_t(len(data)), address(short_of), address(taken))
-    return zip(short_of[:left], taken[:left], strict=True)
+    if count > len(_taken):
+        more = bytes(4 * (count - len(_taken)))
+        _short_of.frombytes(more)
+        _taken.frombytes(more)
+    left = send_to_slots(
+        address(Slot.table), address(slots), count, data, len(data), address(_short_of), address(_taken)
+    )
+    return list(zip(_short_of[:left], _taken[:left], strict=True)) if left else ()
 
 
-def address(numbers: "array[int]") -> ctypes.c_void_p:
-    return ctypes.c_void_p(numbers.buffer_info()[0])
+def address(numbers: "array[int]") -> int:
+    return numbers.buffer_info()[0]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ log, until it has met the relay (`delivery/replay.py`).
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from server.delivery.outlet import Writable
@@ -146,7 +146,7 @@ class Subscriber:
     def write(self, event: LoggedEvent, position: int | None = None) -> None:
         """Sends an event to this connection alone, marked with another position where one is given."""
         if self.wire is not None:
-            marked = event if position is None else replace(event, id=position)
+            marked = event if position is None else event._replace(id=position)
             self.link.write(self.wire.event(marked))
 
     def discard(self, subscription: Subscription) -> None:

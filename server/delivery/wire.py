@@ -100,7 +100,7 @@ class SocketIOWire(Wire):
     position follows as a text, on ephemeral events too, because the official client takes whatever text stands last
     for its offset."""
 
-    __slots__ = ("namespace", "recovers", "wraps")
+    __slots__ = ("prefix", "recovers", "wraps")
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class SocketIOWire(Wire):
         follows_workspaces: bool = False,
     ) -> None:
         super().__init__(discarded, follows_workspaces=follows_workspaces)
-        self.namespace = namespace
+        self.prefix = b'42%b,["' % namespace.encode()  # of an EVENT of Socket.IO in a MESSAGE of Engine.IO
         self.recovers = recovers
         self.wraps = wraps  # ephemeral bodies name their type too
 
@@ -123,9 +123,9 @@ class SocketIOWire(Wire):
         return self.packet(kind, encode({"type": kind} | body if self.wraps else body), position)
 
     def packet(self, name: str, argument: bytes, position: int) -> bytes:
-        """An EVENT of Socket.IO in a MESSAGE of Engine.IO, with the argument given as JSON."""
+        """The frame of an EVENT, with the argument given as JSON."""
         offset = b',"%d"' % position if self.recovers else b""
-        return websocket_frame(b'42%b,["%b",%b%b]' % (self.namespace.encode(), name.encode(), argument, offset))
+        return websocket_frame(b'%b%b",%b%b]' % (self.prefix, name.encode(), argument, offset))
 
 
 class RecordsSocketIOWire(SocketIOWire):

@@ -5,7 +5,7 @@ names. The wire adds framing around the payload and never looks inside.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypeVar, dataclass_transform
 
 from server.encoding import encode
@@ -30,6 +30,7 @@ class Event:
 
     __slots__ = ()
     type: ClassVar[str] = ""
+    __match_args__: ClassVar[tuple[str, ...]] = ()  # the names of the fields, by `dataclass`
     audience: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = ""
 
@@ -58,7 +59,7 @@ class CoreEvent(Event):
     __slots__ = ()
 
     def payload(self) -> bytes:
-        return encode({"type": self.type} | {field.name: getattr(self, field.name) for field in fields(self)})  # type: ignore[arg-type]
+        return encode({"type": self.type, **{key: getattr(self, key) for key in self.__match_args__}})
 
 
 class ControlEvent(Event):
@@ -72,4 +73,4 @@ class ControlEvent(Event):
         return ()
 
     def payload(self) -> bytes:
-        return encode({field.name: getattr(self, field.name) for field in fields(self)})  # type: ignore[arg-type]
+        return encode({key: getattr(self, key) for key in self.__match_args__})

@@ -14,12 +14,14 @@ import time
 from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from peewee import PeeweeException
 
 from server.errors import Unavailable
+from server.store.threads import Threads
 
 T = TypeVar("T")
 Query = Callable[[T], Any]
@@ -53,7 +55,7 @@ query, is at fault: then each is run in one of its own."""
 class Gathering(Generic[T]):
     """Gives what waits to `together`, in one of the threads, at most `lanes` times at once."""
 
-    def __init__(self, together: Together[T], threads: Executor, lanes: int) -> None:
+    def __init__(self, together: Together[T], threads: Threads, lanes: int) -> None:
         self._together = together
         self._threads = threads
         self._free = lanes
@@ -77,9 +79,9 @@ class Gathering(Generic[T]):
             self._free += 1
             return
         try:
-            self._threads.submit(self._run, loop, time.monotonic(), taken)
-        except RuntimeError as error:  # the threads have ended: nobody is to wait for them
-            self._end(loop, taken, [Outcome(None, Unavailable(str(error)))] * len(taken))
+            self._threads.run(partial(self._run, loop, time.monotonic(), taken))
+        except Unavailable as error:
+            self._end(loop, taken, [Outcome(None, error)] * len(taken))
 
     def _take(self) -> list[Asked[T]]:
         taken: list[Asked[T]] = []
@@ -98,7 +100,8 @@ class Gathering(Generic[T]):
         except Exception as error:
             apart = len(taken) > 1 and isinstance(error, PeeweeException)  # perhaps the fault of one of them
             outcomes = [] if apart else [Outcome(None, error)] * len(taken)
-        loop.call_soon_threadsafe(self._end, loop, taken, outcomes)
+        with suppress(RuntimeError):  # of a loop that has ended: nobody waits for it any more
+            loop.call_soon_threadsafe(self._end, loop, taken, outcomes)
 
     def _end(self, loop: AbstractEventLoop, taken: Sequence[Asked[T]], outcomes: Sequence[Outcome]) -> None:
         rest = [asked if outcomes else asked._replace(alone=True) for asked in taken[len(outcomes) :]]

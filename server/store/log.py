@@ -7,8 +7,9 @@ Pruning takes events from the beginning and never the last one, so what lies wit
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from peewee import Database, PostgresqlDatabase
@@ -32,8 +33,7 @@ class Bounds(NamedTuple):
         return cursor > 0 and self.floor <= cursor <= self.head
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
+class LoggedEvent(NamedTuple):
     """An event as the log holds it; `payload` is the JSON that was encoded when it was recorded."""
 
     id: int
@@ -43,8 +43,7 @@ class LoggedEvent:
     origin: Origin | None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An event of the running transaction, not yet in the log."""
 
     type: str
@@ -67,15 +66,12 @@ def append(db: Database, recorded: Sequence[Recorded]) -> list[LoggedEvent]:
         sql = "SELECT append_events(%s::text[], %s::text[], %s::bytea[], %s::int[], %s::text[], %s, %s)"
         first = int(db.execute_sql(sql, (*values, created, LOG_LOCK)).fetchone()[0])
     else:
-        first = head(db) + 1
-        columns = "id, type, rooms, payload, origin_user, origin_socket, created_ms"
-        insert(db, "event", columns, ((number, *row, created) for number, row in enumerate(rows, first)))
-        places = ((room, number) for number, item in enumerate(recorded, first) for room in item.rooms)
+        columns = "type, rooms, payload, origin_user, origin_socket, created_ms"
+        last = insert(db, "event", columns, [(*row, created) for row in rows])
+        first = last + 1 - len(rows)
+        places = [(room, number) for number, item in enumerate(recorded, first) for room in item.rooms]
         insert(db, "event_room", "room, event_id", places)
-    return [
-        LoggedEvent(number, item.type, item.rooms, item.payload, item.origin)
-        for number, item in enumerate(recorded, first)
-    ]
+    return [LoggedEvent(number, *item) for number, item in enumerate(recorded, first)]
 
 
 def as_row(item: Recorded) -> tuple[str, str, bytes, int | None, str | None]:
@@ -84,14 +80,21 @@ def as_row(item: Recorded) -> tuple[str, str, bytes, int | None, str | None]:
     return item.type, " ".join(item.rooms), item.payload, user, socket
 
 
-def insert(db: Database, table: str, columns: str, rows: Iterable[tuple[object, ...]]) -> None:
-    """One INSERT for every MAX_ROWS rows."""
-    pending = list(rows)
-    for start in range(0, len(pending), MAX_ROWS):
-        chunk = pending[start : start + MAX_ROWS]
-        marks = "(" + ", ".join([db.param] * len(chunk[0])) + ")"
-        sql = f"INSERT INTO {table} ({columns}) VALUES {', '.join([marks] * len(chunk))}"
-        db.execute_sql(sql, [value for row in chunk for value in row])
+def insert(db: Database, table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> int:
+    """Stores rows on SQLite, with one INSERT for every MAX_ROWS; returns the number of the last one, which is one above
+    the highest that was there for each row, where the table has numbers and none is given."""
+    last = 0
+    for start in range(0, len(rows), MAX_ROWS):
+        chunk = rows[start : start + MAX_ROWS]
+        sql = insert_statement(table, columns, len(chunk))
+        last = db.execute_sql(sql, [*chain.from_iterable(chunk)]).lastrowid
+    return last
+
+
+@cache
+def insert_statement(table: str, columns: str, count: int) -> str:
+    marks = "(" + ", ".join("?" * len(columns.split(","))) + ")"
+    return f"INSERT INTO {table} ({columns}) VALUES {', '.join([marks] * count)}"
 
 
 def bounds(db: Database) -> Bounds:

@@ -14,12 +14,10 @@ Invariants:
 """
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from peewee import Database, PeeweeException, PostgresqlDatabase
 
@@ -32,6 +30,7 @@ from server.store import log
 from server.store.database import is_conflict, is_unavailable, open_database
 from server.store.gathering import PATIENCE, Gathering, Outcome, Query, answer_all
 from server.store.models.base import bind_thread
+from server.store.threads import Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,8 +55,10 @@ class Transaction:
         if isinstance(event, ControlEvent):
             rooms = (room_names.CONTROL, *event.concerns())
         assert rooms, f"{event.type} is for nobody"
-        rooms = tuple(dict.fromkeys(rooms))
-        assert all(room.startswith(event.audience) for room in rooms), (event.type, rooms)
+        if len(rooms) > 1:
+            rooms = tuple(dict.fromkeys(rooms))
+        strange = [room for room in rooms if not room.startswith(event.audience)]
+        assert not strange, (event.type, strange)
         self.recorded.append(log.Recorded(event.type, rooms, event.payload(), origin))
 
     def lock_workspaces(self, *ids: int) -> None:
@@ -100,32 +101,28 @@ class Store:
         self.postgres = isinstance(self.db, PostgresqlDatabase)
         self.retries = retries
         self.on_commit: Callable[[list[log.LoggedEvent]], None] = lambda events: None
-        self._writers = self._threads("writer", writers if self.postgres else 1)
-        self._readers = self._threads("reader", readers)
-        self._relay = self._threads("relay", 1)
-        self._writes: Gathering[Transaction] = Gathering(self._write, self._writers, 1)
-        self._glances: Gathering[Transaction] = Gathering(self._glance, self._readers, readers if self.postgres else 1)
-
-    def _threads(self, name: str, count: int) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(count, f"store-{name}", initializer=bind_thread, initargs=(self.db,))
+        lanes = writers if self.postgres else 1
+        writing, reading, following = (
+            Threads(f"store-{name}", count, begin=partial(bind_thread, self.db), end=self.db.close)
+            for name, count in (("writer", lanes), ("reader", readers), ("relay", 1))
+        )
+        self._threads = writing, reading, following
+        self._writes: Gathering[Transaction] = Gathering(self._write, writing, lanes)
+        self._reads: Gathering[Transaction] = Gathering(self._read, reading, readers)
+        self._glances: Gathering[Transaction] = Gathering(self._read, reading, readers if self.postgres else 1)
+        self._follows: Gathering[Transaction] = Gathering(self._read, following, 1)
 
     async def write(self, action: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `action(tx, …)` in one writing transaction; raises what it raises, or Unavailable."""
-        return await self._ask_to_write(partial(run_action, action, args, kwargs), alone=False)
+        result: T = await self._writes.ask(partial(run, action, args, kwargs), alone=self.postgres)
+        return result
 
     async def write_long(
         self, action: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """As `write`, for an action that may take more than some milliseconds: no other one shares its commit."""
-        return await self._ask_to_write(partial(run_action, action, args, kwargs), alone=True)
-
-    async def _ask_to_write(self, run: Callable[[Transaction], T], *, alone: bool) -> T:
-        if not self.postgres:
-            result: T = await self._writes.ask(run, alone=alone)
-            return result
-        loop = asyncio.get_running_loop()
-        outcomes = await loop.run_in_executor(self._writers, self._write, loop, time.monotonic(), [run])
-        return cast(T, outcomes[0].value)
+        result: T = await self._writes.ask(partial(run, action, args, kwargs), alone=True)
+        return result
 
     def _write(
         self, loop: asyncio.AbstractEventLoop, asked: float, actions: Sequence[Query[Transaction]]
@@ -139,9 +136,8 @@ class Store:
 
     async def read(self, query: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `query(tx, …)` in one read-only snapshot."""
-        loop = asyncio.get_running_loop()
-        job = partial(self._run, time.monotonic(), self._snapshot, query, args, kwargs)
-        return await loop.run_in_executor(self._readers, job)
+        result: T = await self._reads.ask(partial(run, query, args, kwargs), alone=True)
+        return result
 
     async def glance(self, query: Callable[[Transaction], T]) -> T:
         """As `read` for a short query that many ask at once: they share a snapshot, which begins after all were
@@ -149,18 +145,19 @@ class Store:
         result: T = await self._glances.ask(query)
         return result
 
-    def _glance(
-        self, loop: asyncio.AbstractEventLoop, asked: float, queries: Sequence[Query[Transaction]]
-    ) -> list[Outcome]:
-        return self._run(asked, self._snapshot, answer_all, (queries,), {})
-
     async def read_log(self, cursor: int, limit: int) -> tuple[log.Bounds, list[log.LoggedEvent]]:
         """What the log holds, and up to `limit` events above the cursor, by a thread that slow queries of users cannot
         occupy."""
-        loop = asyncio.get_running_loop()
-        query = partial(read_after, cursor=cursor, limit=limit)
-        job = partial(self._run, time.monotonic(), self._snapshot, query, (), {})
-        return await loop.run_in_executor(self._relay, job)
+        result: tuple[log.Bounds, list[log.LoggedEvent]] = await self._follows.ask(
+            partial(read_after, cursor=cursor, limit=limit)
+        )
+        return result
+
+    def _read(
+        self, loop: asyncio.AbstractEventLoop, asked: float, queries: Sequence[Query[Transaction]]
+    ) -> list[Outcome]:
+        """Runs queries in one snapshot."""
+        return self._run(asked, self._snapshot, queries)
 
     def _run(self, asked: float, once: Callable[..., T], *job: Any) -> T:
         """Runs a transaction until it succeeds, fails for good or the retries are used up. One that waited too long
@@ -169,7 +166,8 @@ class Store:
             raise Unavailable("the database is too busy")
         for attempt in range(1, self.retries + 1):
             try:
-                self.db.connect(reuse_if_open=True)
+                if self.db.is_closed():
+                    self.db.connect()
                 return once(*job)
             except PeeweeException as error:
                 lost = is_unavailable(error)
@@ -232,29 +230,21 @@ class Store:
             self.db.execute_sql("RELEASE action")
         return outcomes
 
-    def _snapshot(self, query: Callable[..., T], args: Any, kwargs: Any) -> T:
+    def _snapshot(self, queries: Sequence[Query[Transaction]]) -> list[Outcome]:
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self.postgres else "BEGIN DEFERRED"
         self.db.execute_sql(begin)
         try:
-            return query(Snapshot(self.db), *args, **kwargs)
+            return answer_all(Snapshot(self.db), queries)
         finally:
             self.db.rollback()
 
     def close(self) -> None:
         """Waits for running transactions and closes the connections of all threads."""
-        for threads in (self._writers, self._readers, self._relay):
-            count = threads._max_workers
-            everybody = threading.Barrier(count)  # so that each thread takes exactly one of the jobs
-            for _ in range(count):
-                threads.submit(self._close_thread, everybody)
-            threads.shutdown()
-
-    def _close_thread(self, everybody: threading.Barrier) -> None:
-        self.db.close()
-        everybody.wait()
+        for threads in self._threads:
+            threads.close()
 
 
-def run_action(action: Callable[..., T], args: Any, kwargs: Any, tx: Transaction) -> T:
+def run(action: Callable[..., T], args: Any, kwargs: Any, tx: Transaction) -> T:
     return action(tx, *args, **kwargs)
 
 

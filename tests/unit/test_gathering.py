@@ -4,7 +4,6 @@ import asyncio
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,12 +12,13 @@ from peewee import DataError
 from server.errors import CONFLICT, Refused, Unavailable
 from server.store import gathering
 from server.store.gathering import Gathering, Outcome, answer_all
+from server.store.threads import Threads
 
 
 class Reader:
     """A store of one number; `open` lets snapshots go on."""
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, threads: Threads) -> None:
         self.threads = threads
         self.value = 0
         self.sizes: list[int] = []
@@ -45,10 +45,15 @@ class Reader:
                 await asyncio.sleep(0.001)
 
 
+def started(count: int) -> Threads:
+    return Threads("test", count, begin=list, end=list)
+
+
 @pytest.fixture
 def reader() -> Iterator[Reader]:
-    with ThreadPoolExecutor(4) as threads:
-        yield Reader(threads)
+    threads = started(4)
+    yield Reader(threads)
+    threads.close()
 
 
 def same(tx: int) -> int:
@@ -165,8 +170,9 @@ async def test_who_takes_long_is_alone_and_in_its_turn(reader: Reader) -> None:
 
 
 async def test_who_asks_after_the_end_is_told_so() -> None:
-    with ThreadPoolExecutor(1) as threads:
-        reads = Reader(threads).gathering()
+    threads = started(1)
+    reads = Reader(threads).gathering()
+    threads.close()
     results = await asyncio.gather(reads.ask(same), reads.ask(same, alone=True), return_exceptions=True)
     assert [type(result) for result in results] == [Unavailable] * 2
     with pytest.raises(Unavailable):

@@ -75,7 +75,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
     write = Crowd.write
 
     def note(crowd: Crowd, data: bytes, without: Collection[Any] = ()) -> None:
-        writes.append((len(crowd.sockets) - len(without), data))
+        writes.append((sum(socket not in without for socket in crowd.sockets), data))
         write(crowd, data, without)
 
     monkeypatch.setattr(Crowd, "write", note)
