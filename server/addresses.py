@@ -23,9 +23,10 @@ def trusted_proxies(request: web.Request) -> int:
 
 def forwarded(request: web.Request, name: str) -> list[str]:
     """What the trusted proxies wrote into a header, that of the outermost first; empty when none did."""
-    written = [part.strip() for value in request.headers.getall(name, ()) for part in value.split(",")]
     count = trusted_proxies(request)
-    return written[-count:] if count else []
+    if not count:
+        return []
+    return [part.strip() for value in request.headers.getall(name, ()) for part in value.split(",")][-count:]
 
 
 def client_address(request: web.Request) -> str:

@@ -1,7 +1,8 @@
 """Who acts: the account behind the credentials of a request or socket, checked inside the transaction that acts."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from server.auth.tokens import Claims
 from server.errors import INVALID_ACCESS_TOKEN, NO_CREDENTIALS, USER_NOT_FOUND, Refused
@@ -9,8 +10,7 @@ from server.events.event import Origin
 from server.store.models import User
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What a request carries: the claims of its access token, if any, and the socket it names as its own."""
 
     claims: Claims | None
@@ -20,7 +20,7 @@ class Credentials:
         """The credentials of a socket that was let in: from then on its session ends through the log, which spares the
         socket that changed the password, and no longer by the age of its token."""
         assert self.claims is not None
-        return replace(self, claims=replace(self.claims, issued_at=sys.maxsize))
+        return self._replace(claims=self.claims._replace(issued_at=sys.maxsize))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from server.delivery.engineio_socket import EngineSocket, Handshake
 from server.delivery.pings import Pings
 from server.delivery.websocket import WebSocketServer
 from server.delivery.websocket_handshake import is_upgrade
+from server.encoding import encode
 
 logger = logging.getLogger(__name__)
 ANY_PAGE = OriginRules("", frozenset("*"))
@@ -129,18 +130,14 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
     async def begin(self, socket: EngineSocket) -> bool:
         """Enters a new connection, and greets it; False where the application does not want it."""
         self.sockets[socket.sid] = socket
-        socket.put(
-            Packet(
-                OPEN,
-                {
-                    "sid": socket.sid,
-                    "upgrades": [] if socket.upgraded or "websocket" not in self.transports else ["websocket"],
-                    "pingTimeout": int(self.ping_timeout * 1000),
-                    "pingInterval": int(self.ping_interval * 1000),
-                    "maxPayload": self.max_http_buffer_size,
-                },
-            )
-        )
+        greeting = {
+            "sid": socket.sid,
+            "upgrades": [] if socket.upgraded or "websocket" not in self.transports else ["websocket"],
+            "pingTimeout": int(self.ping_timeout * 1000),
+            "pingInterval": int(self.ping_interval * 1000),
+            "maxPayload": self.max_http_buffer_size,
+        }
+        socket.put(Packet(OPEN, encode(greeting).decode()))
         self.pings.begin(socket)
         wanted = False
         try:

@@ -81,7 +81,8 @@ class HttpRunner(web.AppRunner):
         self, app: web.Application, *, header_timeout: float, max_header_size: int, max_headers: int, **kwargs: Any
     ) -> None:
         kwargs |= {"max_line_size": max_header_size, "max_field_size": max_header_size, "max_headers": max_headers}
-        super().__init__(app, access_log=None, **kwargs)
+        # the kernel's probes of dead peers begin after two hours, when every one of ours has long found out
+        super().__init__(app, access_log=None, tcp_keepalive=False, **kwargs)
         self.header_timeout = header_timeout
 
     async def _make_server(self) -> Server:

@@ -1,8 +1,7 @@
 """A connection to Redis once the library has opened it: commands go out and replies come in as they are.
 
 redis-py knows URLs, TLS and credentials; awaiting it for each message costs five times what the message itself does
-(`bench/RESULTS.md`), and a process hears one for every change that is made anywhere. RESP2 is all that is needed:
-https://redis.io/docs/latest/develop/reference/protocol-spec/.
+(`bench/RESULTS.md`), and a process hears one for every change that is made anywhere. Replies are read by hiredis.
 """
 
 import asyncio
@@ -10,14 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
+import hiredis
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
-Reply: TypeAlias = Any  # bytes, ResponseError, or a list of them
-END = b"\r\n"
-SIMPLE, ERROR, NUMBER, TEXT, LIST = b"+-:$*"
+Reply: TypeAlias = Any  # bytes, int, None, ResponseError, or a list of them
 TIMEOUT = 5  # seconds for the opening
 
 
@@ -26,7 +24,7 @@ class Line(asyncio.Protocol):
 
     def __init__(self, connection: Any, hear: Callable[[Reply], None]) -> None:
         self._hear = hear
-        self._rest = b""
+        self._replies = hiredis.Reader(protocolError=ValueError, replyError=ResponseError)
         self._heard = False
         self._ended = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport = connection._writer.transport
@@ -47,15 +45,13 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
-        data, start = self._rest + data, 0
         try:
-            while (found := reply_at(data, start)) is not None:
-                reply, start = found
+            self._replies.feed(data)
+            while (reply := self._replies.gets()) is not False:
                 self._hear(reply)
         except Exception as error:
             self._end(error)
             self._transport.abort()
-        self._rest = data[start:]
 
     def connection_lost(self, error: Exception | None) -> None:
         self._library.connection_lost(error)
@@ -83,34 +79,3 @@ async def open_line(url: str, hear: Callable[[Reply], None]) -> AsyncIterator[Li
 def command(*parts: bytes) -> bytes:
     """A command as Redis reads it."""
     return b"".join((b"*%d\r\n" % len(parts), *(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)))
-
-
-def reply_at(data: bytes, start: int) -> tuple[Reply, int] | None:
-    """The reply that begins there, and where it ends; None while it is not whole. Raises ValueError for no reply."""
-    end = data.find(END, start)
-    if end < 0:
-        return None
-    kind, head, end = data[start], data[start + 1 : end], end + len(END)
-    if kind == TEXT:
-        stop = end + int(head)
-        if stop < end:  # nothing, which is no text and has no end
-            return b"", end
-        return (data[end:stop], stop + len(END)) if len(data) >= stop + len(END) else None
-    if kind == LIST:
-        return list_at(data, end, int(head))
-    if kind == ERROR:
-        return ResponseError(head.decode(errors="replace")), end
-    if kind in (SIMPLE, NUMBER):
-        return head, end
-    raise ValueError("what Redis says is not RESP2")
-
-
-def list_at(data: bytes, start: int, size: int) -> tuple[Reply, int] | None:
-    items = []
-    for _ in range(size):
-        found = reply_at(data, start)
-        if found is None:
-            return None
-        item, start = found
-        items.append(item)
-    return items, start

@@ -90,27 +90,22 @@ class Registry:
         return ended
 
     def fanout(self, rooms: Sequence[str]) -> Fanout:
-        """Everybody in any of the rooms who is live, each once."""
-        populated = rooms if len(rooms) == 1 else [room for room in rooms if room in self.members]
-        if len(populated) == 1:
-            return self._fanout(populated[0])
-        return Fanout(dict.fromkeys(member for room in populated for member in self.members[room]))
+        """Everybody in any of the rooms who is live, each once. A room is arranged once, until one of its members
+        comes, goes or changes."""
+        populated = [room for room in rooms if room in self.members]
+        if len(populated) != 1:
+            everybody = (member for room in populated for member in self.members[room])
+            return Fanout(dict.fromkeys(everybody)) if populated else NOBODY
+        found = self._fanouts.get(room := populated[0])
+        if found is None or not found.is_settled:
+            found = self._fanouts[room] = Fanout(self.members[room])
+        return found
 
     def authors(self, origin: Origin | None) -> list[Subscriber]:
         """The connections that caused an event, which are not told it."""
         if origin is None:
             return []
         return [one for one in self.users.get(origin.user_id, ()) if one.sid == origin.socket_id]
-
-    def _fanout(self, room: str) -> Fanout:
-        """The members of a room, arranged once until one of them comes, goes or changes."""
-        found = self._fanouts.get(room)
-        if found is not None and found.is_settled:
-            return found
-        if room not in self.members:
-            return NOBODY
-        found = self._fanouts[room] = Fanout(self.members[room])
-        return found
 
     def _changed(self, subscriber: Subscriber) -> None:
         for room in subscriber.rooms:

@@ -24,7 +24,7 @@ from server.delivery.pings import Pings
 from server.delivery.sending import Slot
 from server.delivery.subscribers import Link
 from server.delivery.turnstile import ENDINGS
-from server.delivery.websocket_handshake import detach, handshake
+from server.delivery.websocket_handshake import Upgraded, detach
 from server.delivery.websocket_reader import CLOSE, PING, PONG, BrokenProtocol, Payload, WebSocketReader, code_of
 from server.delivery.wire import Frame, websocket_frame
 from server.errors import CloseCode, Unavailable
@@ -299,13 +299,14 @@ class WebSocketServer:
         """Answers an upgrade request and takes its connection away from aiohttp, which the handler gives the second
         value to; no exception of a handler is answered any more. An `upgrade` is to continue a connection that polls,
         which is counted already. Raises HTTPBadRequest, TooMany or ConnectionError."""
-        answer = web.StreamResponse(status=101, headers=handshake(request))
+        answer = Upgraded(request)
         address = self.limits.arrive(request, upgrade=upgrade)
-        await answer.prepare(request)
+        head = await answer.head(request)
         transport, early = detach(request)
         socket = WebSocket(self, transport, address)
         transport.set_protocol(socket)
         socket.write_beside()
+        socket.write(head)
         self._open.add(socket)
         self.limits.enter(address)
         self._empty.clear()

@@ -25,16 +25,31 @@ def is_upgrade(request: web.Request) -> bool:
     )
 
 
-def handshake(request: web.Request) -> dict[str, str]:
-    """The headers that accept an upgrade, without extensions; raises HTTPBadRequest."""
-    if not is_upgrade(request):
-        raise web.HTTPBadRequest(text="no WebSocket handshake")
-    proof = hashlib.sha1(request.headers[hdrs.SEC_WEBSOCKET_KEY].encode() + GUID).digest()
-    return {
-        hdrs.UPGRADE: "websocket",
-        hdrs.CONNECTION: "Upgrade",
-        hdrs.SEC_WEBSOCKET_ACCEPT: base64.b64encode(proof).decode(),
-    }
+class Upgraded(web.StreamResponse):
+    """The answer to an upgrade, without extensions. Its WebSocket sends the head, together with its first frames;
+    aiohttp, which gets this object from the handler, has nothing left to send. Raises HTTPBadRequest."""
+
+    prepared = True  # for middlewares, which would add headers
+
+    def __init__(self, request: web.Request) -> None:
+        if not is_upgrade(request):
+            raise web.HTTPBadRequest(text="no WebSocket handshake")
+        proof = hashlib.sha1(request.headers[hdrs.SEC_WEBSOCKET_KEY].encode() + GUID).digest()
+        accept = base64.b64encode(proof).decode()
+        named = {hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade", hdrs.SEC_WEBSOCKET_ACCEPT: accept}
+        super().__init__(status=101, headers=named)
+
+    async def head(self, request: web.Request) -> bytes:
+        """What is to be sent, with what the application adds to every answer."""
+        await request.app.on_response_prepare.send(request, self)
+        lines = [f"HTTP/1.1 101 {self.reason}", *(f"{name}: {value}" for name, value in self.headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """It is."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """There is none."""
 
 
 class Early:

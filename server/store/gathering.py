@@ -26,6 +26,7 @@ from server.store.threads import Threads
 T = TypeVar("T")
 Query = Callable[[T], Any]
 MOST = 64  # in one transaction: a thread that holds the interpreter's lock for longer delays everybody else
+CROWD = 16  # of which as many ask in as many pauses
 PATIENCE = 10.0  # seconds one may wait for its turn
 
 
@@ -53,31 +54,44 @@ query, is at fault: then each is run in one of its own."""
 
 
 class Gathering(Generic[T]):
-    """Gives what waits to `together`, in one of the threads, at most `lanes` times at once."""
+    """Gives what waits to `together`, in one of the threads, at most `lanes` times at once. While a crowd asks, what
+    waits first waits `pause` seconds for others to join it, as long as some do."""
 
-    def __init__(self, together: Together[T], threads: Threads, lanes: int) -> None:
+    def __init__(self, together: Together[T], threads: Threads, lanes: int, pause: float = 0.0) -> None:
         self._together = together
         self._threads = threads
         self._free = lanes
+        self._pause = pause
         self._waiting: deque[Asked[T]] = deque()
+        self._times = deque[float](maxlen=CROWD)  # when the last ones asked
 
     def ask(self, query: Query[T], *, alone: bool = False) -> asyncio.Future[Any]:
         """What `query` returns; raises what it raises, or Unavailable. One that takes long asks for a transaction
         `alone`, so that those before it need not wait for its end."""
-        loop = asyncio.get_running_loop()
-        asked = Asked(query, loop.create_future(), time.monotonic(), alone)
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        asked = Asked(query, loop.create_future(), now, alone)
         self._waiting.append(asked)
+        self._times.append(now)
         if self._free:
             self._free -= 1
-            loop.call_soon(self._begin, loop)
+            self._begin_soon(loop)
         return asked.result
 
-    def _begin(self, loop: AbstractEventLoop) -> None:
+    def _begin_soon(self, loop: AbstractEventLoop) -> None:
+        times = self._times
+        if len(times) == CROWD and times[-1] - times[0] < self._pause * CROWD:
+            loop.call_later(self._pause, self._begin, loop, True)
+        else:
+            loop.call_soon(self._begin, loop)
+
+    def _begin(self, loop: AbstractEventLoop, paused: bool = False) -> None:
         """Has a thread run what waits, as far as it may go together; or gives up the lane."""
         taken = self._take()
         if not taken:
             self._free += 1
             return
+        if paused and len(taken) == 1:
+            self._times.clear()  # it was one client, who asks for one thing after the other
         try:
             self._threads.run(partial(self._run, loop, time.monotonic(), taken))
         except Unavailable as error:
@@ -108,7 +122,10 @@ class Gathering(Generic[T]):
         self._waiting.extendleft(reversed(rest))
         for asked, outcome in zip(taken, outcomes, strict=False):
             settle(asked.result, outcome)
-        self._begin(loop)
+        if self._waiting:
+            self._begin_soon(loop)
+        else:
+            self._free += 1
 
 
 def is_waiting(asked: Asked[T]) -> bool:

@@ -36,6 +36,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 WORKSPACES, USERS = 1, 2  # first keys of the advisory locks
 SHARE = 0.01  # seconds after which no further action joins those that are committed together
+PAUSE = 0.005  # seconds that a short read waits for others while a crowd asks
 RETRY_PAUSE = 0.01  # seconds, times the attempt
 JITTER = 0.5  # of a pause, so that two that met do not meet again
 
@@ -109,7 +110,7 @@ class Store:
         self._threads = writing, reading, following
         self._writes: Gathering[Transaction] = Gathering(self._write, writing, lanes)
         self._reads: Gathering[Transaction] = Gathering(self._read, reading, readers)
-        self._glances: Gathering[Transaction] = Gathering(self._read, reading, readers if self.postgres else 1)
+        self._glances: Gathering[Transaction] = Gathering(self._read, reading, readers if self.postgres else 1, PAUSE)
         self._follows: Gathering[Transaction] = Gathering(self._read, following, 1)
 
     async def write(self, action: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

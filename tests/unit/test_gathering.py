@@ -11,7 +11,7 @@ from peewee import DataError
 
 from server.errors import CONFLICT, Refused, Unavailable
 from server.store import gathering
-from server.store.gathering import Gathering, Outcome, answer_all
+from server.store.gathering import CROWD, Gathering, Outcome, answer_all
 from server.store.threads import Threads
 
 
@@ -27,8 +27,8 @@ class Reader:
         self.error: Exception | None = None
         self.most: int | None = None  # of what is asked at once
 
-    def gathering(self, lanes: int = 1) -> Gathering[int]:
-        return Gathering(self.read, self.threads, lanes)
+    def gathering(self, lanes: int = 1, pause: float = 0.0) -> Gathering[int]:
+        return Gathering(self.read, self.threads, lanes, pause)
 
     def read(self, loop: AbstractEventLoop, since: float, queries: Sequence[Any]) -> list[Outcome]:
         value = self.value
@@ -167,6 +167,67 @@ async def test_who_takes_long_is_alone_and_in_its_turn(reader: Reader) -> None:
     reads = reader.gathering()
     await asyncio.gather(*[reads.ask(same, alone=number == 2) for number in range(5)])
     assert reader.sizes == [2, 1, 2]
+
+
+class Pauses:
+    """Stands in for the event loop's timers: those that are set wait until they are let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.set = list[Any]()
+        monkeypatch.setattr(asyncio.get_running_loop(), "call_later", self.call_later)
+
+    def call_later(self, delay: float, *call: Any) -> None:
+        self.set.append(call)
+
+    def end(self) -> None:
+        for call, *arguments in self.set:
+            call(*arguments)
+        self.set.clear()
+
+
+async def test_while_a_crowd_asks_the_first_waits_for_others(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses, reads = Pauses(monkeypatch), reader.gathering(pause=1000.0)
+    for _ in range(CROWD - 1):
+        await reads.ask(same)
+    assert not pauses.set, "the first ones are answered at once"
+    first, second = reads.ask(same), reads.ask(same)
+    assert len(pauses.set) == 1 and reader.sizes == [1] * (CROWD - 1)
+    pauses.end()
+    assert (await first, await second, reader.sizes[-1]) == (0, 0, 2)
+    third, fourth = reads.ask(same), reads.ask(same)
+    pauses.end()
+    assert (await third, await fourth, reader.sizes[-1]) == (0, 0, 2)
+
+
+async def test_one_who_asks_for_one_thing_after_the_other_is_no_crowd(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses, reads = Pauses(monkeypatch), reader.gathering(pause=1000.0)
+    waited = 0
+    for _ in range(3 * CROWD):
+        answer = reads.ask(same)
+        waited += len(pauses.set)
+        pauses.end()
+        await answer
+    assert waited == 3 and reader.sizes == [1] * (3 * CROWD)
+
+
+async def test_where_few_ask_nobody_waits(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses, reads = Pauses(monkeypatch), reader.gathering(pause=1e-9)
+    for _ in range(3 * CROWD):
+        await reads.ask(same)
+    assert not pauses.set
+
+
+def test_threads_run_what_they_were_given_before_they_end() -> None:
+    told = list[str]()
+    threads = Threads("test", 2, begin=lambda: told.append("begin"), end=lambda: told.append("end"))
+    for _ in range(50):
+        threads.run(lambda: told.append("job"))
+    threads.close()
+    assert (told.count("begin"), told.count("job"), told.count("end")) == (2, 50, 2) and told[-1] == "end"
+    with pytest.raises(Unavailable):
+        threads.run(list)
 
 
 async def test_who_asks_after_the_end_is_told_so() -> None:
