@@ -18,6 +18,7 @@ from bench.servers import Server, socketio_clients
 from server.auth.tokens import Tokens
 
 SECRET = "k" * 48
+CONDUCTED = '"rows_created"'  # what the control port has published
 ACTOR_SOCKET = str(uuid.uuid4())
 
 
@@ -48,7 +49,7 @@ class Roomcast(Server):
         super().__init__()
         self.kinds, self.table_count, self.token_count, self.recovery = kinds, tables, tokens, recovery
         self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="roomcast-bench-")))
-        self.only = only
+        self.only, self.conducted = only, only in (None, CONDUCTED)
         self.tables: list[int] = []
         self.database = 0
         self.actor: Person

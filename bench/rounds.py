@@ -110,7 +110,9 @@ def turns(server: Server, each: int, seconds: float) -> int:
 
 
 def warm_up(server: Server) -> None:
-    """Has the server do what will be measured until it is compiled."""
+    """Has the server do what will be measured until it is compiled; what its clients do not count would say nothing."""
+    if not server.conducted:
+        return
     number = max(1, round(WARM / max(1, server.weight / 10) / 11 / server.load.connections))
     for each in (1, 10):
         server.play(number, each)

@@ -47,6 +47,7 @@ class Server:
     long."""
 
     weight = 3.0
+    conducted = True  # changes that are published through the control port are counted
 
     def __init__(self) -> None:
         self.port, self.control_port = free_port(), free_port()

@@ -10,6 +10,7 @@ from bench.rounds import Lineup, Options, Report, Verdict, table
 
 SLOW, FAST = 10, 80  # changes per second
 AT_MOST = 60.0  # milliseconds
+WARM = 2.0  # seconds of the quick ones before anything is counted
 GROWTH = 2.0  # how many times the second fifth the last may take before lag counts as growing
 
 
@@ -18,6 +19,7 @@ def measure(options: Options, lineup: Lineup) -> Report:
     count = min(options.subscribers)
     lineup.clear()
     server = lineup.get("end to end", partial(Roomcast, "socketio", only='"rows_updated"'), count)
+    run(server, FAST, WARM)
     few = [run(server, SLOW, max(3.0, 4 * options.seconds)) for _ in range(options.rounds)]
     many = run(server, FAST, options.minute)
     p99 = statistics.median(heard.p99 for heard in few) / 1000

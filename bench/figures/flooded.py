@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from bench.figures.under_load import PER_SECOND, milliseconds, p99
-from bench.roomcast import Roomcast
+from bench.roomcast import CONDUCTED, Roomcast
 from bench.rounds import Lineup, Options, Report, Verdict, table
 
 MESSAGES = 10_000  # that the client sends in a second
@@ -61,7 +61,7 @@ def measure(options: Options, lineup: Lineup) -> Report:
     """Calm and flooded runs in turn."""
     count, seconds = min(options.subscribers), max(3.0, 4 * options.seconds)
     lineup.clear()
-    server = lineup.get(NAME, partial(Roomcast, "socketio", only='"rows_created"'), count)
+    server = lineup.get(NAME, partial(Roomcast, "socketio", only=CONDUCTED), count)
     turns, calm, flooded, visits = round(seconds * PER_SECOND), [], [], 0
     for _ in range(options.rounds):
         calm.append(p99(server, turns))

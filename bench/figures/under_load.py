@@ -4,7 +4,7 @@ import statistics
 from functools import partial
 
 from bench.changes_over_rest import Imports, Pace
-from bench.roomcast import Roomcast
+from bench.roomcast import CONDUCTED, Roomcast
 from bench.rounds import Lineup, Options, Report, Verdict, table
 
 PER_SECOND = 10  # changes that are timed
@@ -19,7 +19,7 @@ def measure(options: Options, lineup: Lineup) -> Report:
     waits for the import that is being written, which is no matter of delivery, so it is timed in both ways."""
     count, seconds = min(options.subscribers), max(3.0, 4 * options.seconds)
     lineup.clear()
-    server = lineup.get(NAME, partial(Roomcast, "socketio", only='"rows_created"'), count)
+    server = lineup.get(NAME, partial(Roomcast, "socketio", only=CONDUCTED), count)
     other = server.actor.table(server.database)
     turns, imported = round(seconds * PER_SECOND), 0
     samples: dict[tuple[str, str], list[float]] = {(kind, way): [] for kind in WAYS for way in ("idle", "loaded")}
