@@ -187,7 +187,7 @@ class Relay:
     def _send(self, event: LoggedEvent) -> None:
         fanout = self.registry.fanout(event.rooms)
         if fanout.wires:
-            own = [author.link.socket for author in self.registry.authors(event.origin)]
+            own = [author.link.socket for author in self.registry.authors(event.origin, event.rooms)]
             frames = [wire.event(event) for wire in fanout.wires]
             self.outlet.tell(fanout.audience, frames, [socket for socket in own if socket is not None])
         if fanout.others:

@@ -101,11 +101,13 @@ class Registry:
             found = self._fanouts[room] = Fanout(self.members[room])
         return found
 
-    def authors(self, origin: Origin | None) -> list[Subscriber]:
-        """The connections that caused an event, which are not told it."""
+    def authors(self, origin: Origin | None, rooms: Sequence[str]) -> list[Subscriber]:
+        """The connections in any of the rooms that caused an event, which are not told it. Others of the same client
+        are: namespaces share a WebSocket, and each has rooms of its own."""
         if origin is None:
             return []
-        return [one for one in self.users.get(origin.user_id, ()) if one.sid == origin.socket_id]
+        named = [one for one in self.users.get(origin.user_id, ()) if one.sid == origin.socket_id]
+        return [one for one in named if not one.rooms.keys().isdisjoint(rooms)]
 
     def _changed(self, subscriber: Subscriber) -> None:
         for room in subscriber.rooms:

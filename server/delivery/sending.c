@@ -23,7 +23,7 @@ static ssize_t send_now(int descriptor, const char *data, size_t size)
 
 /* Sends `size` bytes to the descriptors that stand in `count` slots; a negative one takes nothing. Returns how many did
    not take all; of the n-th of these, short_of[n] is the place among the slots and taken[n] how many bytes it took. */
-int send_to_slots(const int *descriptors, const int *slots, int count, const char *data, size_t size, int *short_of,
+int send_by_slots(const int *descriptors, const int *slots, int count, const char *data, size_t size, int *short_of,
                   int *taken)
 {
     int left = 0;

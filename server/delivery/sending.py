@@ -34,7 +34,8 @@ def compile_library() -> None:
 def load_library() -> Any:
     """The function of the loop; None where it was not compiled, or not for this system."""
     try:
-        loop = ctypes.PyDLL(str(LIBRARY)).send_to_slots  # which keeps the interpreter, unlike CDLL
+        # PyDLL keeps the interpreter, unlike CDLL; a library of an earlier version has no function of this name
+        loop = ctypes.PyDLL(str(LIBRARY)).send_by_slots
     except (OSError, AttributeError):
         return None
     pointer, number = ctypes.c_void_p, ctypes.c_int

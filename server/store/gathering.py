@@ -44,7 +44,7 @@ class Outcome(NamedTuple):
     """What a query or an action returned or raised."""
 
     value: Any
-    error: Exception | None
+    error: BaseException | None
 
 
 Together = Callable[[AbstractEventLoop, float, Sequence[Query[T]]], list[Outcome]]
@@ -79,7 +79,7 @@ class Gathering(Generic[T]):
 
     def _begin_soon(self, loop: AbstractEventLoop) -> None:
         times = self._times
-        if len(times) == CROWD and times[-1] - times[0] < self._pause * CROWD:
+        if len(times) == CROWD and times[-1] - times[0] < self._pause * CROWD and len(self._waiting) < MOST:
             loop.call_later(self._pause, self._begin, loop, True)
         else:
             loop.call_soon(self._begin, loop)
@@ -111,7 +111,7 @@ class Gathering(Generic[T]):
         """In a thread."""
         try:
             outcomes = self._together(loop, since, [asked.query for asked in taken])
-        except Exception as error:
+        except BaseException as error:  # whatever it is, the thread goes on, and nobody waits for ever
             apart = len(taken) > 1 and isinstance(error, PeeweeException)  # perhaps the fault of one of them
             outcomes = [] if apart else [Outcome(None, error)] * len(taken)
         with suppress(RuntimeError):  # of a loop that has ended: nobody waits for it any more
@@ -140,9 +140,18 @@ def settle(result: asyncio.Future[Any], outcome: Outcome) -> None:
     if result.done():
         return
     if outcome.error is not None:
-        result.set_exception(outcome.error)
+        result.set_exception(tellable(outcome.error))
     else:
         result.set_result(outcome.value)
+
+
+def tellable(error: BaseException) -> Exception:
+    """The error as one that a future takes, and that does not end the event loop."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    failure = RuntimeError(f"the query ended with {error!r}")
+    failure.__cause__ = error
+    return failure
 
 
 def answer_all(tx: T, queries: Sequence[Query[T]]) -> list[Outcome]:

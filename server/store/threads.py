@@ -17,6 +17,7 @@ class Threads:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._begin, self._end = begin, end
         self._ended = False
+        self._giving = threading.Lock()  # nothing is given after the end
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True) for number in range(count)
         ]
@@ -25,15 +26,17 @@ class Threads:
 
     def run(self, job: Job) -> None:
         """Has one of them run a job; raises Unavailable after `close`."""
-        if self._ended:
-            raise Unavailable("the server is ending")
-        self._jobs.put(job)
+        with self._giving:
+            if self._ended:
+                raise Unavailable("the server is ending")
+            self._jobs.put(job)
 
     def close(self) -> None:
         """Waits until everything that was given has been run, and ends them."""
-        self._ended = True
-        for _ in self._threads:
-            self._jobs.put(None)
+        with self._giving:
+            self._ended = True
+            for _ in self._threads:
+                self._jobs.put(None)
         for thread in self._threads:
             thread.join()
 
@@ -41,4 +44,5 @@ class Threads:
         self._begin()
         while (job := self._jobs.get()) is not None:
             job()
+            del job  # what it holds is not to live until the next one comes
         self._end()

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from asyncio import AbstractEventLoop
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -108,6 +108,27 @@ async def test_what_one_read_raises_is_its_own_affair(reader: Reader) -> None:
     reads = reader.gathering()
     results = await asyncio.gather(*map(reads.ask, (same, refused, same, broken, same)), return_exceptions=True)
     assert [type(result) for result in results] == [int, Refused, int, DataError, int]
+
+
+class Panic(BaseException):
+    """What no handler of exceptions catches."""
+
+
+def stopped(tx: int) -> int:
+    return next(iter(()))
+
+
+def panicking(tx: int) -> int:
+    raise Panic
+
+
+@pytest.mark.parametrize("query", [stopped, panicking])
+async def test_whatever_a_query_ends_with_the_next_one_is_answered(reader: Reader, query: Callable[[int], int]) -> None:
+    reads = reader.gathering()
+    for _ in range(5):  # more than there are threads
+        with pytest.raises(RuntimeError, match=r"Panic|StopIteration"):
+            await reads.ask(query)
+    assert await reads.ask(same) == 0
 
 
 async def test_a_database_that_is_away_is_away_for_all_and_asked_once(reader: Reader) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from server.delivery.outlet import Outlet
 from server.delivery.relay import Relay
 from server.delivery.rooms import Registry
+from server.delivery.sending import Slot
 from server.delivery.subscribers import Subscriber
+from server.delivery.wire import CORE_SOCKETIO, ITEMS_SOCKETIO, texts_of
 from server.events import rooms
 from server.events.control import AccessEnded, AccessGranted, SessionsEnded, TablesClosed, WebhooksChanged
 from server.events.event import ControlEvent, Origin
@@ -135,6 +138,43 @@ async def test_the_acting_socket_is_left_out(relay: Relay) -> None:
     here, there = listener(relay, "r:1", sid="here"), listener(relay, "r:1", sid="there")
     relay.hear([LoggedEvent(1, "said", ("r:1",), b"{}", Origin(1, "here"))])
     assert (payloads(here), payloads(there)) == ([], [b"{}"])
+
+
+class SharedSocket:
+    """A WebSocket, as the outlet sees it, that the namespaces of one client share."""
+
+    def __init__(self) -> None:
+        self.transport: Any = None
+        self.slot = Slot(-1)
+        self.frames: tuple[bytes, ...] = ()
+        self.written: list[bytes] = []
+
+    def put(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+class SharedLink(MemoryLink):
+    """A namespace's stay on it."""
+
+    def __init__(self, shared: SharedSocket) -> None:
+        super().__init__()
+        self.shared = shared
+
+    @property
+    def socket(self) -> SharedSocket:
+        return self.shared
+
+
+async def test_only_the_namespace_that_acted_is_left_out_though_others_share_its_socket(relay: Relay) -> None:
+    shared = SharedSocket()
+    for sid, wire, room in (("a", CORE_SOCKETIO, "core:table:1"), ("b", ITEMS_SOCKETIO, "items:workspace:1")):
+        who = Subscriber(relay.registry.progress, sid, 1, wire, SharedLink(shared))
+        relay.registry.add(who)
+        relay.registry.join(who, room, 0)
+    for number, room in enumerate(("core:table:1", "items:workspace:1"), 1):
+        relay.hear([LoggedEvent(number, "said", (room,), b"%d" % number, Origin(1, "a"))])
+    relay.outlet.flush()
+    assert texts_of(b"".join(shared.written)) == ['42/events,["said",2]']
 
 
 async def test_admission_checks_again_when_an_entitlement_changed_meanwhile(relay: Relay) -> None:

@@ -45,7 +45,8 @@ def test_only_the_acting_users_own_socket_is_left_out(origin: Origin, left_out: 
     ann = subscriber("ann", 1)
     registry.add(ann)
     registry.join(ann, "room", 0)
-    assert (ann in registry.authors(origin)) is left_out
+    assert (ann in registry.authors(origin, ("room",))) is left_out
+    assert ann not in registry.authors(origin, ("elsewhere",)), "whoever is there shares at most the WebSocket"
 
 
 def test_the_two_indexes_mirror_each_other_through_any_sequence() -> None:

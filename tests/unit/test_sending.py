@@ -69,6 +69,15 @@ def test_without_a_compiler_it_says_so_and_leaves_nothing(place: Path, monkeypat
     assert list(place.iterdir()) == []
 
 
+def test_a_library_of_another_version_is_not_used(place: Path) -> None:
+    """It could mean something else by a slot."""
+    if shutil.which("cc") is None:
+        return
+    (place / "old.c").write_text("int send_to_slots(void) { return 0; }")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", place / "_sending.so", place / "old.c"], check=True)
+    assert sending.load_library() is None
+
+
 def test_what_is_no_library_of_this_system_is_not_used(place: Path) -> None:
     assert sending.load_library() is None
     (place / "_sending.so").write_bytes(b"not one")
