@@ -187,9 +187,9 @@ class Relay:
     def _send(self, event: LoggedEvent) -> None:
         fanout = self.registry.fanout(event.rooms)
         if fanout.wires:
-            own = [author.link.socket for author in self.registry.authors(event.origin, event.rooms)]
-            frames = [wire.event(event) for wire in fanout.wires]
-            self.outlet.tell(fanout.audience, frames, [socket for socket in own if socket is not None])
+            authors = self.registry.authors(event.origin, event.rooms)
+            own = [socket for author in authors if (socket := author.link.socket) is not None]
+            self.outlet.tell(fanout.audience, [wire.event(event) for wire in fanout.wires], own)
         if fanout.others:
             self._send_otherwise(event, fanout.others)
 
@@ -198,7 +198,7 @@ class Relay:
         frames: dict[Wire, Frame] = {}
         for subscriber in subscribers:
             wire = subscriber.wire
-            if wire is None or subscriber.caused(event):  # or it ended in this turn
+            if wire is None or subscriber.caused(event):  # None: it ended in this turn
                 continue
             try:
                 subscriber.link.write(frames.get(wire) or frames.setdefault(wire, wire.event(event)))

@@ -40,9 +40,12 @@ class Upgraded(web.StreamResponse):
         super().__init__(status=101, headers=named)
 
     async def head(self, request: web.Request) -> bytes:
-        """What is to be sent, with what the application adds to every answer."""
+        """What is to be sent, with what the application adds to every answer; raises ValueError for a header that would
+        break its line."""
         await request.app.on_response_prepare.send(request, self)
         lines = [f"HTTP/1.1 101 {self.reason}", *(f"{name}: {value}" for name, value in self.headers.items())]
+        if not all(map(str.isprintable, lines)):
+            raise ValueError("a header breaks its line")
         return "\r\n".join([*lines, "", ""]).encode()
 
     async def prepare(self, request: web.BaseRequest) -> None:
