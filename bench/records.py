@@ -6,6 +6,7 @@ python -m bench records [--rounds 7] [--seconds 2] [--sqlite] [--write]
 import json
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from bench.http_load import Connection
@@ -60,7 +61,7 @@ class Records(Subject):
         }
 
     def changes(self) -> dict[str, Callable[[int], bytes]]:
-        return {f"POST {name}": lambda number, name=name: self.shop.post(name, number) for name in (OPEN, VAULT)}  # type: ignore[misc]
+        return {f"POST {name}": partial(self.shop.post, name) for name in (OPEN, VAULT)}
 
     async def listen(self, change: str) -> Listener:
         return await Listener.open(self.server.port, self.shop.socket_path(change.removeprefix("POST ")))

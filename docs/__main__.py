@@ -1,6 +1,5 @@
 """Writes the generated pages of the documentation: `python -m docs`."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import get_type_hints
 
@@ -29,7 +28,7 @@ Changes of who is entitled to what; each relay applies them at their place in th
 def payload(event: type[Event]) -> str:
     """The keys of a payload with their types."""
     hints = get_type_hints(event)
-    return ", ".join(f"`{field.name}` {type_name(hints[field.name])}" for field in fields(event))  # type: ignore[arg-type]
+    return ", ".join(f"`{name}` {type_name(hints[name])}" for name in event.__match_args__)
 
 
 def type_name(hint: object) -> str:

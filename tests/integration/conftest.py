@@ -14,6 +14,8 @@ from tests.support.core_2026 import newcomer
 from tests.support.receivers import Receiver, receiving
 from tests.support.record_users import Club, make_club
 from tests.support.records import RunningEndpoint, running_endpoint
+from tests.support.records_client import Connect as RecordsConnect
+from tests.support.records_client import records_clients
 from tests.support.storages import Kept, KeptOnDisk
 
 
@@ -76,3 +78,10 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
 async def club(server: Server) -> Club:
     """A project with users."""
     return await make_club(server)
+
+
+@pytest.fixture
+async def connect(server: Server) -> AsyncIterator[RecordsConnect]:
+    """Makes clients of the namespace `/ce`."""
+    async with records_clients(server.url) as found:
+        yield found

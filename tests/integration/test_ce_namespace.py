@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -23,12 +22,6 @@ from tests.support.records_client import Connect, Heard, RecordsClient, records_
 
 PAGE, OTHER = "https://app.example.com", "https://evil.example"
 GONE = [0, -1, "x", "", True, 1.5, [1], {}, 2**62, 2**64, "9" * 40]
-
-
-@pytest.fixture
-async def connect(server: Server) -> AsyncIterator[Connect]:
-    async with records_clients(server.url) as found:
-        yield found
 
 
 async def another(endpoint: RunningEndpoint, name: str = "shop/returns") -> RunningEndpoint:

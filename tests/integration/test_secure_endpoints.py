@@ -1,6 +1,6 @@
 """Secure endpoints of the records API: who sees, changes and hears which records, and when that ends."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import product
 from typing import Any
@@ -10,17 +10,8 @@ import pytest
 
 from server.auth.tokens import key_id
 from tests.support.app import SECRET, Server
-from tests.support.record_users import Club, RecordPerson, make_club, refusal
-from tests.support.records_client import Connect, records_clients
-
-PAGE, OTHER = "https://app.example.com", "https://evil.example"
-MISSING, INVALID = "The access token is missing.", "The access token is invalid."
-
-
-@pytest.fixture
-async def connect(server: Server) -> AsyncIterator[Connect]:
-    async with records_clients(server.url) as found:
-        yield found
+from tests.support.record_users import INVALID, MISSING, OTHER, PAGE, Club, RecordPerson, make_club, refusal
+from tests.support.records_client import Connect
 
 
 def ids(records: list[dict[str, Any]]) -> list[str]:

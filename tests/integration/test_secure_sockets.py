@@ -1,7 +1,7 @@
 """Sockets of secure endpoints: what ends them, on every node and in a browser, and what is left then."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -10,18 +10,9 @@ from server.parts import REGISTRY
 from server.rest.context import TOKENS
 from tests.support.app import PATIENCE, RawSocket, Server, running_server
 from tests.support.node import NodeClient, Toolchain
-from tests.support.record_users import Club, RecordPerson, make_club
+from tests.support.record_users import INVALID, OTHER, PAGE, Club, RecordPerson, make_club
 from tests.support.records import TICK, RunningEndpoint
 from tests.support.records_client import Connect, records_clients
-
-PAGE, OTHER = "https://app.example.com", "https://evil.example"
-MISSING, INVALID = "The access token is missing.", "The access token is invalid."
-
-
-@pytest.fixture
-async def connect(server: Server) -> AsyncIterator[Connect]:
-    async with records_clients(server.url) as found:
-        yield found
 
 
 def project(club: Club) -> str:

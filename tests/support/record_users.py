@@ -13,6 +13,9 @@ from tests.support.app import PASSWORD, Answer, RawSocket, Server
 from tests.support.core_2026 import password_hash
 from tests.support.records import RunningEndpoint, running_endpoint
 
+PAGE, OTHER = "https://app.example.com", "https://evil.example"
+MISSING, INVALID = "The access token is missing.", "The access token is invalid."
+
 
 @dataclass
 class RecordPerson:
