@@ -130,7 +130,11 @@ class WorkerProcess(asyncio.Protocol):
         """Kills it, waits until nothing is left of it, and returns how it ended."""
         self.kill()
         self.transport.close()
-        return await asyncio.to_thread(self.process.wait)
+        try:
+            return await asyncio.to_thread(self.process.wait)
+        except asyncio.CancelledError:
+            self.process.wait()  # the thread may not have begun; a killed process does not take long
+            raise
 
 
 async def start_process(
