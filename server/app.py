@@ -78,6 +78,7 @@ from server.store.transaction import Store
 from server.webhooks.sender import Sender
 from server.webhooks.service import Patience, Webhooks
 
+DOORS = ("/socket.io/", "/ws/core/", "/ws/events/")  # where WebSockets are opened by the thousand
 PRESENCE_BACKLOG = 2048  # messages: a table's worth of people who come at once
 
 
@@ -226,6 +227,7 @@ def make_runner(app: web.Application, **timeouts: float) -> HttpRunner:
     settings = app[SETTINGS]
     return HttpRunner(
         app,
+        doors=DOORS,
         header_timeout=settings.header_timeout,
         max_header_size=settings.max_header_size,
         max_headers=settings.max_headers,

@@ -96,13 +96,17 @@ def _survey(value: object, raw: bytes, max_depth: int, *, fractions: bool = Fals
     nested too deeply, NotJson for keys that are forbidden or stand twice in an object, and for more values, or longer
     texts, than there may be."""
     level: list[Any] = [value] if type(value) in _SURVEYED else []
-    rounded, keys = False, 0
-    for _ in range(max_depth + 1):
-        rounded = rounded or any(type(each) is float and (fractions or abs(each) > EXACT) for each in level)
-        objects = [each for each in level if type(each) is dict]
-        lists = [each for each in level if type(each) is list]
+    rounded, keys, depth = False, 0, 0
+    while level:
+        kinds = set(map(type, level))
+        if float in kinds and not rounded:
+            rounded = any(type(each) is float and (fractions or abs(each) > EXACT) for each in level)
+        objects = [each for each in level if type(each) is dict] if dict in kinds else []
+        lists = [each for each in level if type(each) is list] if list in kinds else []
         if not objects and not lists:
             break
+        if (depth := depth + 1) > max_depth:
+            raise RecursionError
         keys += sum(map(len, objects))
         if any(PROTOTYPE in each for each in objects):
             raise NotJson(f"The key {PROTOTYPE} is not allowed")
@@ -110,8 +114,6 @@ def _survey(value: object, raw: bytes, max_depth: int, *, fractions: bool = Fals
             raise NotJson("Too many values", limit=True)
         level = [each for one in objects for each in one.values() if type(each) in _SURVEYED]
         level += [each for one in lists for each in one if type(each) in _SURVEYED]
-    else:
-        raise RecursionError
     _check_strings(raw, keys)
     return rounded
 

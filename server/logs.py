@@ -22,6 +22,7 @@ from server.dice import DICE
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that the running task serves; empty outside of one."""
+REQUEST_ID_HEADER = "X-Request-Id"
 
 SECRETS = frozenset(
     {

@@ -20,7 +20,7 @@ class Credentials(NamedTuple):
         """The credentials of a socket that was let in: from then on its session ends through the log, which spares the
         socket that changed the password, and no longer by the age of its token."""
         assert self.claims is not None
-        return self._replace(claims=self.claims._replace(issued_at=sys.maxsize))
+        return Credentials(self.claims._replace(issued_at=sys.maxsize), self.socket_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,6 @@ class Tokens:
     ) -> None:
         self._key = secret_key
         self._key_id = key_id(secret_key)
-        self._signing = hmac.new(secret_key.encode(), digestmod=hashlib.sha256)  # before there is anything to be signed
         self._header = jwt.encode({}, secret_key, algorithm=ALGORITHM, headers={"kid": self._key_id}).partition(".")[0]
         self._keys = {key_id(key): key for key in (*fallbacks, secret_key)}
         self.lifetimes = {
@@ -137,9 +136,7 @@ class Tokens:
         header, _, body = signed.partition(".")
         if header != self._header:
             return None
-        signing = self._signing.copy()
-        signing.update(signed.encode())
-        proof = base64.urlsafe_b64encode(signing.digest())
+        proof = base64.urlsafe_b64encode(hmac.digest(self._key.encode(), signed.encode(), hashlib.sha256))
         if not hmac.compare_digest(proof.rstrip(b"="), signature.encode()):
             return None
         given = orjson.loads(base64.urlsafe_b64decode(body + "=="))

@@ -6,21 +6,24 @@ none of its tasks, queues and transports are used. Private hooks of it are overr
 """
 
 import asyncio
+import base64
 import json
 import logging
+import os
 from collections.abc import Coroutine
 from typing import Any
 
 import engineio
 from aiohttp import hdrs, web
-from engineio.packet import OPEN, Packet
+from engineio.packet import OPEN
 
 from server.addresses import client_host
 from server.auth.origins import OriginRules
 from server.delivery.engineio_socket import EngineSocket, Handshake
 from server.delivery.pings import Pings
 from server.delivery.websocket import WebSocketServer
-from server.delivery.websocket_handshake import is_upgrade
+from server.delivery.websocket_handshake import UPGRADED, NoHandshake
+from server.delivery.wire import websocket_frame
 from server.encoding import encode
 
 logger = logging.getLogger(__name__)
@@ -60,7 +63,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
 
     def admits(self, request: web.Request) -> bool:
         """False for a page that may not connect."""
-        return self.origins.admits(request.headers.get(hdrs.ORIGIN), client_host(request))
+        origin = request.headers.get(hdrs.ORIGIN)
+        return origin is None or self.origins.admits(origin, client_host(request))
 
     def reason_to_refuse(self, request: web.Request) -> str:
         """Why a request is none of the protocol; empty when it is one."""
@@ -71,8 +75,6 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
             return UNSUPPORTED
         if request.method != hdrs.METH_GET and (request.method != hdrs.METH_POST or transport == "websocket"):
             return "Invalid method"
-        if transport == "websocket" and not is_upgrade(request):
-            return "Invalid websocket upgrade"
         if sid is None:
             return "" if request.method == hdrs.METH_GET else "Invalid session"
         return self.reason_to_end(sid, transport)
@@ -113,8 +115,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
         if socket is not None:
             socket.upgrading = True  # before anything is awaited, so that there is one upgrade at a time
         try:
-            link, answer = await self.websockets.accept(request, heartbeat=False, upgrade=socket is not None)
+            link = await self.websockets.accept(request, heartbeat=False, upgrade=socket is not None)
             agreed = await socket.upgrade(link) if socket is not None else True
+        except NoHandshake:
+            return self.reply(request, 400, "Invalid websocket upgrade")
         except ConnectionError:
             return web.Response()  # nobody is there to read it
         finally:
@@ -125,7 +129,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
             await self.begin(socket)
         if agreed:
             link.begin(socket.hear, socket.gone)
-        return answer
+        return UPGRADED
 
     async def begin(self, socket: EngineSocket) -> bool:
         """Enters a new connection, and greets it; False where the application does not want it."""
@@ -137,7 +141,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
             "pingInterval": int(self.ping_interval * 1000),
             "maxPayload": self.max_http_buffer_size,
         }
-        socket.put(Packet(OPEN, encode(greeting).decode()))
+        socket.write(websocket_frame(b"%d%b" % (OPEN, encode(greeting))))
         self.pings.begin(socket)
         wanted = False
         try:
@@ -170,6 +174,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
         return headers
 
     # ---- tasks and events
+
+    def generate_id(self) -> str:
+        """A name that cannot be guessed, for a connection or a client."""
+        return base64.urlsafe_b64encode(os.urandom(15)).decode()
 
     async def trigger(self, event: str, *arguments: Any) -> Any:
         """Calls the handler of an event. What it raises is logged and costs nothing else, but refuses a connection."""

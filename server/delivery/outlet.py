@@ -161,7 +161,11 @@ class Outlet:
             alike.setdefault(socket.frames, []).append(socket)
             socket.frames = ()
         for together, sockets in alike.items():
-            Crowd(sockets).write(b"".join(together))
+            data = b"".join(together)
+            if len(sockets) == 1:
+                put(sockets[0], data)
+            else:
+                Crowd(sockets).write(data)
             faults.reach("mid_delivery")
 
 

@@ -16,9 +16,8 @@ PLAIN = {BINARY_EVENT: EVENT, BINARY_ACK: ACK}  # what a packet is once its atta
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
 MAX_ATTACHMENTS = 16
 PLACEHOLDER = frozenset({"_placeholder", "num"})  # the keys of an object that stands for an attachment
-HEAD = re.compile(  # ids: every integer that JavaScript can count to has at most 15 digits, or is never reached
-    r"(?P<kind>[0-6])(?:(?P<count>[0-9]{1,2})-)?(?:(?P<namespace>/[^,]{0,100})(?:,|\Z))?(?P<id>[0-9]{1,15})?"
-)
+# Kind, attachments, namespace, id; integers that JavaScript can count to have at most 15 digits, or are never reached
+HEAD = re.compile(r"([0-6])(?:([0-9]{1,2})-)?(?:(/[^,]{0,100})(?:,|\Z))?([0-9]{1,15})?")
 
 
 class MalformedPacket(Exception):
@@ -52,7 +51,7 @@ def read_packet(text: str, max_depth: int = MAX_DEPTH) -> Packet:
     head = HEAD.match(text)
     if head is None:
         raise MalformedPacket
-    kind, count, number = int(head["kind"]), int(head["count"] or 0), head["id"]
+    kind, count, namespace, number = int(head[1]), int(head[2] or 0), head[3] or "/", head[4]
     body = text[head.end() :]
     try:
         data = decode(body, max_depth) if body else None
@@ -60,9 +59,9 @@ def read_packet(text: str, max_depth: int = MAX_DEPTH) -> Packet:
         if error.limit:
             met(Limit.JSON_DEPTH)
         raise MalformedPacket from None
-    if (kind in PLAIN) != (0 < count <= MAX_ATTACHMENTS) or (kind not in PLAIN and head["count"]):
+    if (kind in PLAIN) != (0 < count <= MAX_ATTACHMENTS) or (kind not in PLAIN and head[2]):
         raise MalformedPacket
-    packet = Packet(kind, head["namespace"] or "/", int(number) if number else None, data, count)
+    packet = Packet(kind, namespace, int(number) if number else None, data, count)
     if not is_valid(packet):
         raise MalformedPacket
     return packet

@@ -24,7 +24,7 @@ from server.delivery.pings import Pings
 from server.delivery.sending import Slot
 from server.delivery.subscribers import Link
 from server.delivery.turnstile import ENDINGS
-from server.delivery.websocket_handshake import Upgraded, detach
+from server.delivery.websocket_handshake import detach, head_of
 from server.delivery.websocket_reader import CLOSE, PING, PONG, BrokenProtocol, Payload, WebSocketReader, code_of
 from server.delivery.wire import Frame, websocket_frame
 from server.errors import CloseCode, Unavailable
@@ -293,15 +293,12 @@ class WebSocketServer:
         self._empty = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def accept(
-        self, request: web.Request, *, heartbeat: bool = True, upgrade: bool = False
-    ) -> tuple[WebSocket, web.StreamResponse]:
-        """Answers an upgrade request and takes its connection away from aiohttp, which the handler gives the second
-        value to; no exception of a handler is answered any more. An `upgrade` is to continue a connection that polls,
-        which is counted already. Raises HTTPBadRequest, TooMany or ConnectionError."""
-        answer = Upgraded(request)
+    async def accept(self, request: web.Request, *, heartbeat: bool = True, upgrade: bool = False) -> WebSocket:
+        """Answers an upgrade request and takes its connection away from aiohttp, to which the handler gives UPGRADED;
+        no exception of the handler is answered any more. An `upgrade` is to continue a connection that polls, which is
+        counted already. Raises NoHandshake, TooMany or ConnectionError."""
+        head = head_of(request)
         address = self.limits.arrive(request, upgrade=upgrade)
-        head = await answer.head(request)
         transport, early = detach(request)
         socket = WebSocket(self, transport, address)
         transport.set_protocol(socket)
@@ -312,8 +309,9 @@ class WebSocketServer:
         self._empty.clear()
         if heartbeat:
             self.pings.begin(socket)
-        socket.data_received(early)
-        return socket, answer
+        if early:
+            socket.data_received(early)
+        return socket
 
     def forget(self, socket: WebSocket) -> None:
         """A connection is lost."""

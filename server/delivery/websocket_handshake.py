@@ -3,56 +3,56 @@
 import asyncio
 import base64
 import hashlib
+import re
 
 from aiohttp import hdrs, web
 
+from server.logs import REQUEST_ID, REQUEST_ID_HEADER
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 VERSION = "13"
+KEY = re.compile(r"[A-Za-z0-9+/]{22}==")  # 16 bytes
+ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 
 
-def is_upgrade(request: web.Request) -> bool:
-    """True for the request of a WebSocket handshake that can be answered (RFC 6455, 4.2.1)."""
+class NoHandshake(web.HTTPBadRequest):
+    """A request that is no handshake of a WebSocket, or none that can be answered (RFC 6455, 4.2.1)."""
+
+
+def head_of(request: web.Request) -> bytes:
+    """The head of the answer to an upgrade request, without extensions, and named as its lines in the log are; raises
+    NoHandshake."""
     headers = request.headers
-    try:
-        key = base64.b64decode(headers.get(hdrs.SEC_WEBSOCKET_KEY, ""), validate=True)
-    except ValueError:
-        return False
-    return (
+    key = headers.get(hdrs.SEC_WEBSOCKET_KEY, "")
+    if not (
         headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket"
         and "upgrade" in headers.get(hdrs.CONNECTION, "").lower()
         and headers.get(hdrs.SEC_WEBSOCKET_VERSION) == VERSION
-        and len(key) == 16
-    )
+        and KEY.fullmatch(key)
+    ):
+        raise NoHandshake(text="no WebSocket handshake")
+    proof = base64.b64encode(hashlib.sha1(key.encode() + GUID).digest())
+    name = f"{REQUEST_ID_HEADER}: {name}\r\n" if (name := REQUEST_ID.get()) else ""
+    return b"%bSec-WebSocket-Accept: %b\r\n%b\r\n" % (ANSWER, proof, name.encode())
 
 
 class Upgraded(web.StreamResponse):
-    """The answer to an upgrade, without extensions. Its WebSocket sends the head, together with its first frames;
-    aiohttp, which gets this object from the handler, has nothing left to send. Raises HTTPBadRequest."""
+    """What a handler gives aiohttp for an upgrade request: its WebSocket sends the head, together with its first
+    frames, so there is nothing left to send."""
 
     prepared = True  # for middlewares, which would add headers
 
-    def __init__(self, request: web.Request) -> None:
-        if not is_upgrade(request):
-            raise web.HTTPBadRequest(text="no WebSocket handshake")
-        proof = hashlib.sha1(request.headers[hdrs.SEC_WEBSOCKET_KEY].encode() + GUID).digest()
-        accept = base64.b64encode(proof).decode()
-        named = {hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade", hdrs.SEC_WEBSOCKET_ACCEPT: accept}
-        super().__init__(status=101, headers=named)
-
-    async def head(self, request: web.Request) -> bytes:
-        """What is to be sent, with what the application adds to every answer; raises ValueError for a header that would
-        break its line."""
-        await request.app.on_response_prepare.send(request, self)
-        lines = [f"HTTP/1.1 101 {self.reason}", *(f"{name}: {value}" for name, value in self.headers.items())]
-        if not all(map(str.isprintable, lines)):
-            raise ValueError("a header breaks its line")
-        return "\r\n".join([*lines, "", ""]).encode()
+    def __init__(self) -> None:
+        super().__init__(status=101)
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """It is."""
 
     async def write_eof(self, data: bytes = b"") -> None:
         """There is none."""
+
+
+UPGRADED = Upgraded()
 
 
 class Early:
@@ -78,5 +78,6 @@ def detach(request: web.Request) -> tuple[asyncio.Transport, bytes]:
     early = Early()
     protocol.set_parser(early)  # type: ignore[arg-type]
     protocol.transport = None  # it would close it
+    protocol._current_request = protocol._task_handler = None  # it would tell them that the client has gone
     protocol.connection_lost(None)
     return transport, early.data

@@ -21,7 +21,7 @@ from server.delivery.presence import Presence
 from server.delivery.raw_sockets import Listener, converse
 from server.delivery.subscribers import Subscriber
 from server.delivery.websocket import WebSocket, WebSocketServer
-from server.delivery.websocket_handshake import is_upgrade
+from server.delivery.websocket_handshake import UPGRADED, NoHandshake
 from server.delivery.wire import CORE_RAW, CORE_RAW_2026
 from server.errors import CloseCode, Refused
 from server.namespaces.admission import Admission, Page, read_page
@@ -52,14 +52,15 @@ class CoreSocket:
         self.registry = doors.admission.registry
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        if not is_upgrade(request):
-            raise web.HTTPNotFound
-        link, answer = await self.doors.websockets.accept(request)
+        try:
+            link = await self.doors.websockets.accept(request)
+        except NoHandshake:
+            raise web.HTTPNotFound from None
         chosen = chosen_id(request.query.get("web_socket_id", ""))
         wire = CORE_RAW_2026 if chosen else CORE_RAW
         subscriber = Subscriber(self.registry.progress, chosen or str(uuid.uuid4()), None, wire, link)
         await converse(link, subscriber, self.registry, self.enter(link, subscriber, request))
-        return answer
+        return UPGRADED
 
     async def enter(self, link: WebSocket, subscriber: Subscriber, request: web.Request) -> Listener | None:
         """Gives the verdict on the token, and lets the client in or sends it away."""

@@ -11,6 +11,7 @@ from server.delivery.raw_sockets import Listener, converse
 from server.delivery.replay import position_of
 from server.delivery.subscribers import Subscriber
 from server.delivery.websocket import WebSocket, WebSocketServer
+from server.delivery.websocket_handshake import UPGRADED
 from server.delivery.wire import RECORDS_RAW, RECORDS_RAW_OFFSETS
 from server.errors import CloseCode, Refused
 from server.namespaces.endpoint_door import EndpointDoor
@@ -25,12 +26,12 @@ class EndpointSocket:
         self.websockets = websockets
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        link, answer = await self.websockets.accept(request)
+        link = await self.websockets.accept(request)
         wire = RECORDS_RAW_OFFSETS if request.query.get("offsets") == "true" else RECORDS_RAW
         subscriber = Subscriber(self.registry.progress, str(uuid.uuid4()), None, wire, link)
         self.registry.add(subscriber)
         await converse(link, subscriber, self.registry, self.enter(link, subscriber, request))
-        return answer
+        return UPGRADED
 
     async def enter(self, link: WebSocket, subscriber: Subscriber, request: web.Request) -> Listener | None:
         """Joins the rooms of the endpoint, or closes."""

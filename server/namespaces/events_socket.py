@@ -18,7 +18,7 @@ from server.delivery.entitlements import close
 from server.delivery.raw_sockets import Listener, converse
 from server.delivery.subscribers import Subscriber
 from server.delivery.websocket import WebSocket, WebSocketServer
-from server.delivery.websocket_handshake import is_upgrade
+from server.delivery.websocket_handshake import UPGRADED, NoHandshake
 from server.delivery.wire import ITEMS_RAW, ITEMS_RAW_OFFSETS
 from server.errors import ORIGIN_REFUSED, CloseCode, Refused, Unavailable
 from server.namespaces.admission import Admission
@@ -38,13 +38,14 @@ class EventsSocket:
         self.websockets = websockets
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        if not is_upgrade(request):
-            raise web.HTTPNotFound
-        link, answer = await self.websockets.accept(request)
+        try:
+            link = await self.websockets.accept(request)
+        except NoHandshake:
+            raise web.HTTPNotFound from None
         wire = ITEMS_RAW_OFFSETS if request.query.get("offsets") == "true" else ITEMS_RAW
         subscriber = Subscriber(self.registry.progress, str(uuid.uuid4()), None, wire, link)
         await converse(link, subscriber, self.registry, self.enter(link, subscriber, request))
-        return answer
+        return UPGRADED
 
     async def enter(self, link: WebSocket, subscriber: Subscriber, request: web.Request) -> Listener | None:
         """Gives the verdict on the token; if it was good, the client is heard until it goes or the token ends."""

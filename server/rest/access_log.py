@@ -9,11 +9,10 @@ import time
 from aiohttp import web
 
 from server.addresses import client_address
-from server.logs import REQUEST_ID, request_id
+from server.logs import REQUEST_ID, REQUEST_ID_HEADER, request_id
 from server.rest.context import CREDENTIALS, READINESS, mark_position
 from server.rest.failures import Handler
 
-HEADER = "X-Request-Id"
 NAME = web.RequestKey("request_id", str)
 QUIET = ("/healthz", "/readyz", "/api/_health/", "/socket.io/")  # probes and long-polling: logged at DEBUG
 logger = logging.getLogger(__name__)
@@ -22,10 +21,11 @@ logger = logging.getLogger(__name__)
 @web.middleware
 async def access_log(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Names the request, answers its name, and logs it when it is over."""
-    name = request[NAME] = request_id(request.headers.get(HEADER))
+    name = request[NAME] = request_id(request.headers.get(REQUEST_ID_HEADER))
     token = REQUEST_ID.set(name)
     began = time.perf_counter()
-    request.app[READINESS].begin()
+    readiness = request.app[READINESS]
+    readiness.begin()
     status = 499  # the client went away before there was an answer
     try:
         response = await handler(request)
@@ -35,7 +35,7 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
         status = error.status
         raise
     finally:
-        request.app[READINESS].end()
+        readiness.end()
         log(request, status, (time.perf_counter() - began) * 1000)
         REQUEST_ID.reset(token)
 
@@ -67,11 +67,11 @@ def user_id(request: web.Request) -> int | None:
 
 
 async def mark_answer(request: web.Request, response: web.StreamResponse) -> None:
-    """Names the request in its answer, that of a socket too (a signal, since sockets answer before they return), and
-    the position of what was read; a server that stops asks the client to bring its next request to another one."""
+    """Names the request in its answer (a signal, since streams answer before they return), and the position of what was
+    read; a server that stops asks the client to bring its next request to another one."""
     name = request.get(NAME)
     if name is not None:
-        response.headers[HEADER] = name
+        response.headers[REQUEST_ID_HEADER] = name
     mark_position(request, response)
     if not request.app[READINESS].accepting:
         response.force_close()

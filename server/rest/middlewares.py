@@ -85,8 +85,8 @@ def oddity(request: web.Request) -> tuple[int, str] | None:
 @web.middleware
 async def refuse_oddities(request: web.Request, handler: Handler) -> web.StreamResponse:
     """An error of the client for a request that could mean two things, and for a body too large before it comes."""
-    found, announced = oddity(request), request.content_length or 0
-    if announced > (most := most_bytes(request)):
+    found, announced = oddity(request), request.content_length
+    if announced and announced > (most := most_bytes(request)):
         raise web.HTTPRequestEntityTooLarge(most, announced)
     return await handler(request) if found is None else render(request, found[0], "", found[1])
 
@@ -94,8 +94,9 @@ async def refuse_oddities(request: web.Request, handler: Handler) -> web.StreamR
 @web.middleware
 async def negotiate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """406 for clients of the JSON API that accept no JSON."""
-    accept, path = request.headers.get(hdrs.ACCEPT, "*/*"), request.path
-    if path.startswith("/api/") and not path.startswith(("/api/_health/", "/api/1/ce/")) and not accepts_json(accept):
+    path = request.path
+    talks_json = path.startswith("/api/") and not path.startswith(("/api/_health/", "/api/1/ce/"))
+    if talks_json and not accepts_json(request.headers.get(hdrs.ACCEPT, "*/*")):
         return respond({"detail": "Could not satisfy the request Accept header."}, 406)
     return await handler(request)
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from server.delivery import websocket
 from server.delivery.websocket import WebSocket, WebSocketServer
+from server.delivery.websocket_handshake import UPGRADED
 from server.delivery.websocket_reader import BINARY, CLOSE, PING, PONG, TEXT, Payload
 from server.delivery.wire import websocket_frame
 from server.errors import Unavailable
@@ -45,11 +46,11 @@ class Served:
         self.ended += 1
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        socket, answer = await self.server.accept(request, heartbeat=request.query.get("pinged") is not None)
+        socket = await self.server.accept(request, heartbeat=request.query.get("pinged") is not None)
         self.sockets.append(socket)
         await self.may_begin.wait()
         socket.begin(lambda message: self.take(message), self.end)
-        return answer
+        return UPGRADED
 
 
 class Peer:

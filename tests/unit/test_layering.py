@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "auth": LEAVES | {"store", "events"},
     "actions": LEAVES | {"store", "auth", "events"},
     "rest": LEAVES | {"actions", "auth", "logs", "sandbox"},
-    "delivery": LEAVES | {"store", "auth", "events"},
+    "delivery": LEAVES | {"store", "auth", "events", "logs"},
     "namespaces": LEAVES | {"actions", "auth", "delivery"},
     "webhooks": LEAVES | {"store", "events"},
     "interpretation": LEAVES | {"sandbox", "actions", "store"},
