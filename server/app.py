@@ -65,7 +65,7 @@ from server.rest.files import FILES
 from server.rest.item_files import DOCUMENT_CAME
 from server.rest.logins import ATTEMPTS, LoginAttempts
 from server.rest.metrics import GAUGES
-from server.rest.middlewares import ORIGINS, cross_origin, negotiate, refuse_oddities
+from server.rest.middlewares import ORIGINS, cross_origin, screen
 from server.rest.records import ENDPOINT_SOCKET
 from server.rest.uploads import UPLOADS, UploadLimits
 from server.rest.webhooks import DESTINATIONS
@@ -86,7 +86,7 @@ def create_app(settings: Settings) -> web.Application:
     """The whole server as one aiohttp application; the database must be migrated."""
     faults.arm(settings.fault_points)
     app = web.Application(
-        middlewares=[access_log, cross_origin, render_failures, refuse_oddities, negotiate],
+        middlewares=[access_log, cross_origin, render_failures, screen],
         client_max_size=settings.max_body_size,
     )
     app.on_response_prepare.append(mark_answer)

@@ -55,7 +55,7 @@ def acting(who: Credentials, action: Action[P, T], *args: P.args, **kw: P.kwargs
     """The action for whoever the credentials stand for, who is looked up in the transaction of the action."""
 
     def run(tx: Transaction) -> T:
-        return action(tx, identify(who), *args, **kw)
+        return action(tx, identify(tx, who), *args, **kw)
 
     return run
 

@@ -56,7 +56,7 @@ class CoreSocket:
             link = await self.doors.websockets.accept(request)
         except NoHandshake:
             raise web.HTTPNotFound from None
-        chosen = chosen_id(request.query.get("web_socket_id", ""))
+        chosen = chosen_id(offered) if (offered := request.query.get("web_socket_id")) else ""
         wire = CORE_RAW_2026 if chosen else CORE_RAW
         subscriber = Subscriber(self.registry.progress, chosen or str(uuid.uuid4()), None, wire, link)
         await converse(link, subscriber, self.registry, self.enter(link, subscriber, request))

@@ -83,24 +83,22 @@ def oddity(request: web.Request) -> tuple[int, str] | None:
 
 
 @web.middleware
-async def refuse_oddities(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """An error of the client for a request that could mean two things, and for a body too large before it comes."""
+async def screen(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuses what no handler is to see: a request that could mean two things, a body too large before it comes, and a
+    client of the JSON API that accepts no JSON."""
     found, announced = oddity(request), request.content_length
     if announced and announced > (most := most_bytes(request)):
         raise web.HTTPRequestEntityTooLarge(most, announced)
-    return await handler(request) if found is None else render(request, found[0], "", found[1])
-
-
-@web.middleware
-async def negotiate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """406 for clients of the JSON API that accept no JSON."""
-    path = request.path
-    talks_json = path.startswith("/api/") and not path.startswith(("/api/_health/", "/api/1/ce/"))
-    if talks_json and not accepts_json(request.headers.get(hdrs.ACCEPT, "*/*")):
+    if found is not None:
+        return render(request, found[0], "", found[1])
+    if request.path.startswith("/api/") and not is_acceptable(request):
         return respond({"detail": "Could not satisfy the request Accept header."}, 406)
     return await handler(request)
 
 
-def accepts_json(accept: str) -> bool:
-    """Whether an Accept header names something that we answer with."""
+def is_acceptable(request: web.Request) -> bool:
+    """Whether an Accept header names something that we answer with; health checks and endpoints do not mind."""
+    if request.path.startswith(("/api/_health/", "/api/1/ce/")):
+        return True
+    accept = request.headers.get(hdrs.ACCEPT, "*/*")
     return any(part.partition(";")[0].strip() in ACCEPTABLE for part in accept.split(","))
