@@ -62,6 +62,8 @@ class Tokens:
     ) -> None:
         self._key = secret_key
         self._key_id = key_id(secret_key)
+        # prepared: what does all at once lets go of the interpreter, which other threads then keep for milliseconds
+        self._signing = hmac.new(secret_key.encode(), digestmod=hashlib.sha256)
         self._header = jwt.encode({}, secret_key, algorithm=ALGORITHM, headers={"kid": self._key_id}).partition(".")[0]
         self._keys = {key_id(key): key for key in (*fallbacks, secret_key)}
         self.lifetimes = {
@@ -136,7 +138,9 @@ class Tokens:
         header, _, body = signed.partition(".")
         if header != self._header:
             return None
-        proof = base64.urlsafe_b64encode(hmac.digest(self._key.encode(), signed.encode(), hashlib.sha256))
+        signing = self._signing.copy()
+        signing.update(signed.encode())
+        proof = base64.urlsafe_b64encode(signing.digest())
         if not hmac.compare_digest(proof.rstrip(b"="), signature.encode()):
             return None
         given = orjson.loads(base64.urlsafe_b64decode(body + "=="))

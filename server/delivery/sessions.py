@@ -15,7 +15,7 @@ import math
 import secrets
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -62,10 +62,14 @@ class State:
 
     @classmethod
     def load(cls, kept: dict[str, Any]) -> "State":
-        """The reverse of `asdict`."""
+        """The reverse of `dump`."""
         subscriptions = {key: Subscription(**one) for key, one in kept["subscriptions"].items()}
         ended = [(position, Subscription(**one)) for position, one in kept["ended"]]
         return cls(kept["position"], kept["rooms"], subscriptions, ended)
+
+    def dump(self) -> str:
+        """JSON for `load`."""
+        return orjson.dumps(self).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,8 @@ class Sessions:
         """A new session of a client that joins these rooms; raises Unavailable."""
         state = State(position, places, {}, [])
         session = Session(secrets.token_urlsafe(24), 1)
-        row = {"pid": session.pid, "sid": sid, "generation": 1, "began": position, "state": asdict(state)}
-        await self._write(partial(stored.begin, session=row | {"namespace": namespace, "user_id": user_id}))
+        row = stored.Begun(session.pid, sid, namespace, user_id, session.generation, position, state.dump())
+        await self._write(partial(stored.begin, session=row))
         began = {number: 0 for room in places if (number := rooms.workspace_of(room)) is not None}
         return Resumption(session, sid, position, state, began, position)
 
@@ -137,7 +141,7 @@ class Sessions:
     async def keep(self, who: Subscriber) -> bool:
         """Makes durable what a connection hears now; False when its session goes on elsewhere. Raises Unavailable."""
         assert who.session is not None
-        state, session = asdict(State.of(who)), who.session
+        state, session = State.of(who).dump(), who.session
         faults.reach("before_session")
         return await self._write(partial(stored.keep, pid=session.pid, generation=session.generation, state=state))
 

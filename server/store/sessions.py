@@ -5,7 +5,7 @@ its `generation`, and whoever holds an earlier one can no longer change it.
 """
 
 import time
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 
@@ -13,25 +13,38 @@ from server.events import rooms
 from server.events.control import SessionMoved, SessionsEnded
 from server.store import log
 from server.store.models import SocketSession
-from server.store.sql import run
+from server.store.sql import marks, run
 from server.store.transaction import Transaction
 
 MOST_PER_USER = 200  # sessions; the longest unseen give way
 MOST_CONTROLS = 1000  # changes of one user's entitlements looked at; a client that missed more begins anew
 
 
-def begin(tx: Transaction, session: dict[str, Any]) -> None:
-    """Keeps a new session, given by all its columns but `seen_ms`."""
-    SocketSession.insert(session | {"seen_ms": now_ms()}).execute()
-    user = session["user_id"]
+class Begun(NamedTuple):
+    """A new session: the columns of `SocketSession` but `seen_ms`; `state` is JSON."""
+
+    pid: str
+    sid: str
+    namespace: str
+    user_id: int
+    generation: int
+    began: int
+    state: str
+
+
+def begin(tx: Transaction, session: Begun) -> None:
+    """Keeps a new session."""
+    columns = ", ".join(Begun._fields)
+    run(tx, f"INSERT INTO session ({columns}, seen_ms) VALUES ({marks(8)})", [*session, now_ms()])
+    user = session.user_id
     oldest_kept = "SELECT seen_ms FROM session WHERE user_id = ? ORDER BY seen_ms DESC LIMIT 1 OFFSET ?"
     run(tx, f"DELETE FROM session WHERE user_id = ? AND seen_ms < ({oldest_kept})", [user, user, MOST_PER_USER - 1])
 
 
-def keep(tx: Transaction, pid: str, generation: int, state: dict[str, Any]) -> bool:
-    """Replaces what a session hears; False when it goes on elsewhere or has ended."""
+def keep(tx: Transaction, pid: str, generation: int, state: str) -> bool:
+    """Replaces what a session hears, JSON; False when it goes on elsewhere or has ended."""
     sql = "UPDATE session SET state = ?, seen_ms = ? WHERE pid = ? AND generation = ?"
-    return bool(run(tx, sql, [orjson.dumps(state).decode(), now_ms(), pid, generation]).rowcount)
+    return bool(run(tx, sql, [state, now_ms(), pid, generation]).rowcount)
 
 
 def end(tx: Transaction, pid: str, generation: int) -> None:
