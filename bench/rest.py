@@ -184,7 +184,7 @@ def section(table: str, rounds: int, seconds: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--write", action="store_true", help="write the figures to RESULTS.md")
     options = parser.parse_args(arguments)
     rounds: dict[str, list[Figures]] = {}

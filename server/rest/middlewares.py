@@ -73,8 +73,9 @@ def oddity(request: web.Request) -> tuple[int, str] | None:
         return 400, "The version of HTTP is not supported."
     if not HOST.fullmatch(headers.get(hdrs.HOST, "")):
         return 400, "The host is invalid."
-    if any(len(headers.getall(name, ())) > 1 for name in ONCE):
-        return 400, "A header that can be there once is repeated."
+    for name in ONCE:
+        if len(headers.getall(name, ())) > 1:
+            return 400, "A header that can be there once is repeated."
     if headers.get(hdrs.TRANSFER_ENCODING, "chunked").lower() != "chunked":
         return 400, "The transfer encoding is not supported."
     if headers.get(hdrs.CONTENT_ENCODING, "identity").lower() not in ENCODINGS:
