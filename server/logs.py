@@ -70,7 +70,8 @@ def redact(text: str) -> str:
         text = _QUOTED.sub(rf"\1\2{REDACTED}\2", text)
     if ":" in text:
         text = _HEADER.sub(rf"\1{REDACTED}", text)
-    if len(text.split(None, 1)) > 1:
+    folded = text.casefold() if len(text.split(None, 1)) > 1 else ""
+    if "jwt" in folded or "bearer" in folded or "token" in folded or "basic" in folded:
         text = _SCHEME.sub(rf"\1{REDACTED}", text)
     if "eyJ" in text:
         text = _JWT.sub(REDACTED, text)

@@ -24,8 +24,8 @@ def require_origin(request: web.Request, origins: OriginRules) -> None:
 def token_of(handshake: Handshake, auth: Any, origins: OriginRules) -> str:
     """The access token of a connection; empty when there is none, or only a cookie that the page may not use."""
     token = auth.get("token") if isinstance(auth, dict) else None
-    if isinstance(token, str) and bare(token):
-        return bare(token)
+    if isinstance(token, str) and (sent := bare(token)):
+        return sent
     if header := bare(handshake.authorization):
         return header
     if cookie := cookie_of(handshake.cookie):
