@@ -23,7 +23,7 @@ from server.delivery.engineio_socket import EngineSocket, Handshake
 from server.delivery.pings import Pings
 from server.delivery.websocket import WebSocketServer
 from server.delivery.websocket_handshake import UPGRADED, NoHandshake
-from server.delivery.wire import websocket_frame
+from server.delivery.wire import Frame, websocket_frame
 from server.encoding import encode
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,12 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
         self.patience = self.ping_interval + self.ping_timeout
         self.pings = Pings(self.ping_interval, self.ping_timeout)
         self._tasks: set[asyncio.Task[Any]] = set()
+        terms = {
+            "pingTimeout": int(self.ping_timeout * 1000),
+            "pingInterval": int(self.ping_interval * 1000),
+            "maxPayload": self.max_http_buffer_size,
+        }
+        self._terms = encode(terms)[1:]  # the rest of each greeting
 
     def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
         """Serves a path of an application."""
@@ -134,14 +140,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
     async def begin(self, socket: EngineSocket) -> bool:
         """Enters a new connection, and greets it; False where the application does not want it."""
         self.sockets[socket.sid] = socket
-        greeting = {
-            "sid": socket.sid,
-            "upgrades": [] if socket.upgraded or "websocket" not in self.transports else ["websocket"],
-            "pingTimeout": int(self.ping_timeout * 1000),
-            "pingInterval": int(self.ping_interval * 1000),
-            "maxPayload": self.max_http_buffer_size,
-        }
-        socket.write(websocket_frame(b"%d%b" % (OPEN, encode(greeting))))
+        socket.write(self.greeting(socket))
         self.pings.begin(socket)
         wanted = False
         try:
@@ -150,6 +149,11 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
             if not wanted:
                 await socket.close(abort=True)
         return wanted
+
+    def greeting(self, socket: EngineSocket) -> Frame:
+        """The OPEN packet of a connection."""
+        upgrades = b"" if socket.upgraded or "websocket" not in self.transports else b'"websocket"'
+        return websocket_frame(b'%d{"sid":"%b","upgrades":[%b],%b' % (OPEN, socket.sid.encode(), upgrades, self._terms))
 
     # ---- answers
 

@@ -105,7 +105,9 @@ class Connection(RequestHandler):
 
     def look_for_oversize(self) -> None:
         """Counts a head that the parser has given up because of its size."""
-        error = getattr(self._messages[-1][0], "exc", None)
+        if isinstance(last := self._messages[-1][0], RawRequestMessage):
+            return
+        error = last.exc
         if isinstance(error, LineTooLong) or (isinstance(error, BadHttpMessage) and TOO_MANY_HEADERS in str(error)):
             met(Limit.HEADERS)
 

@@ -290,7 +290,7 @@ class WebSocketServer:
         self.send_buffer_limit = send_buffer_limit
         self.pings = Pings(heartbeat, heartbeat / 2)
         self._open: set[WebSocket] = set()
-        self._empty = asyncio.Event()
+        self._empty: asyncio.Event | None = None  # while somebody waits for it
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, request: web.Request, *, heartbeat: bool = True, upgrade: bool = False) -> WebSocket:
@@ -306,7 +306,6 @@ class WebSocketServer:
         socket.write(head)
         self._open.add(socket)
         self.limits.enter(address)
-        self._empty.clear()
         if heartbeat:
             self.pings.begin(socket)
         if early:
@@ -318,7 +317,7 @@ class WebSocketServer:
         self._open.discard(socket)
         self.limits.leave(socket.address)
         self.pings.forget(socket)
-        if not self._open:
+        if not self._open and self._empty is not None:
             self._empty.set()
 
     def __len__(self) -> int:
@@ -334,7 +333,9 @@ class WebSocketServer:
 
     async def idle(self) -> None:
         """Waits until there is no connection."""
-        if self._open:
+        while self._open:
+            self._empty = self._empty or asyncio.Event()
+            self._empty.clear()
             await self._empty.wait()
 
     async def stop(self) -> None:

@@ -55,29 +55,14 @@ class Upgraded(web.StreamResponse):
 UPGRADED = Upgraded()
 
 
-class Early:
-    """What aiohttp has read of a connection beyond the handshake."""
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self.data += data
-        return False, b""
-
-    def feed_eof(self) -> None:
-        """Whoever reads on finds that out."""
-
-
 def detach(request: web.Request) -> tuple[asyncio.Transport, bytes]:
     """Takes the connection of an answered upgrade request away from aiohttp: its transport, which has no protocol then,
     and what the client has sent since. Raises ConnectionResetError where the client has gone."""
     protocol, transport = request.protocol, request.transport
     if transport is None:
         raise ConnectionResetError
-    early = Early()
-    protocol.set_parser(early)  # type: ignore[arg-type]
+    early = protocol._message_tail
     protocol.transport = None  # it would close it
     protocol._current_request = protocol._task_handler = None  # it would tell them that the client has gone
     protocol.connection_lost(None)
-    return transport, early.data
+    return transport, early

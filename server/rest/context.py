@@ -55,7 +55,7 @@ class Readiness:
         self.accepting = True
         self.bell = bell
         self.running = 0
-        self._idle = asyncio.Event()
+        self._idle: asyncio.Event | None = None  # while somebody waits for it
 
     def checks(self) -> dict[str, bool]:
         return {"accepting": self.accepting, "bell": self.bell()}
@@ -63,17 +63,18 @@ class Readiness:
     def begin(self) -> None:
         """A request begins."""
         self.running += 1
-        self._idle.clear()
 
     def end(self) -> None:
         """A request is over."""
         self.running -= 1
-        if not self.running:
+        if not self.running and self._idle is not None:
             self._idle.set()
 
     async def idle(self) -> None:
         """Waits until no request runs."""
-        if self.running:
+        while self.running:
+            self._idle = self._idle or asyncio.Event()
+            self._idle.clear()
             await self._idle.wait()
 
 
