@@ -114,7 +114,7 @@ class EngineSocket:
         self.session: dict[str, Any] = {}
         self.link = link
         self.address = address  # that it is counted for where it began by polling
-        self.outbox = Outbox(server.send_buffer_limit, self.cut)
+        self.outbox = Outbox(server.send_buffer_limit, self.cut) if link is None else UNPOLLED
         self.closed = False
         self.full_at = 0.0  # see Limits
         self.upgrading = False  # a WebSocket has asked to take over
@@ -313,6 +313,8 @@ class EngineSocket:
         self.server.spawn(self.close(abort=True, reason=TRANSPORT_ERROR))
 
 
+UNPOLLED = Outbox(0, lambda: None)  # of the connections that begin as WebSockets
+UNPOLLED.finish()
 IDLE = frozenset(map(str, (OPEN, UPGRADE, NOOP)))  # types of packets that a client may send in vain
 
 

@@ -46,6 +46,9 @@ class Lost(asyncio.Transport):
     def is_closing(self) -> bool:
         return True
 
+    def is_reading(self) -> bool:
+        return False
+
     def get_write_buffer_size(self) -> int:
         return 0
 
@@ -229,7 +232,8 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
             self.close(CloseCode.RESTART, "error")
         finally:
             self._task = self._inbox = None  # an empty queue is 600 bytes
-            self._read()
+            if not self.transport.is_reading():  # since the client was ahead of us
+                self._read()
             self._end_if_idle()
 
     async def receive(self) -> Payload | None:
