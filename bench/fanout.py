@@ -22,7 +22,7 @@ from bench.rounds import ENOUGH, Lineup, Options, Report, verdicts
 from bench.servers import PEERS
 from tests.support.node import toolchain
 
-SHORT = Options(rounds=3, subscribers=(1000,), seconds=0.3, connections=1000, minute=10)
+SHORT = Options(rounds=3, subscribers=(1000,), seconds=0.2, connections=1000, minute=10)
 DESCRIPTORS = 12_000  # of one process: 5,000 connections and what else it has
 
 

@@ -11,7 +11,7 @@ RATE = 10_000  # deliveries per second
 
 def measure(options: Options, lineup: Lineup) -> Report:
     """The same rate for all, whether they keep up or not."""
-    count, seconds = min(options.subscribers), 5 * options.seconds
+    count, seconds = min(options.subscribers), 7.5 * options.seconds
     lineup.clear()
     servers = {name: lineup.get(name, SERVERS[name], count) for name in (EACH, AGAIN, SOCKETIO, RAW, NODE)}
     medians: dict[str, list[float]] = {id_: [] for id_ in servers}
