@@ -92,11 +92,14 @@ class Connection(RequestHandler):
         request: Any = self._request_factory(message, payload, self, StreamWriter(self, self._loop), task)
         request._match_info = door.match
         response, _ = await self._handle_request(request, 0.0, door.handler)
-        if self.transport is not None:
-            if response.keep_alive and not self._close:
-                self.go_on()
-            else:
-                self.transport.close()
+        if self.transport is None:
+            return
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if response.keep_alive and not self._close:
+            self.go_on()
+        else:
+            self.transport.close()
 
     def close(self) -> None:
         super().close()
