@@ -105,13 +105,13 @@ def _survey(value: object, raw: bytes, max_depth: int, *, fractions: bool = Fals
         lists = [each for each in level if type(each) is list] if list in kinds else []
         if not objects and not lists:
             break
-        if (depth := depth + 1) > max_depth:
-            raise RecursionError
         keys += sum(map(len, objects))
         if any(PROTOTYPE in each for each in objects):
             raise NotJson(f"The key {PROTOTYPE} is not allowed")
         if most is not None and (most := most - sum(map(len, objects)) - sum(map(len, lists))) < 0:
             raise NotJson("Too many values", limit=True)
+        if (depth := depth + 1) > max_depth:
+            raise RecursionError
         level = [each for one in objects for each in one.values() if type(each) in _SURVEYED]
         level += [each for one in lists for each in one if type(each) in _SURVEYED]
     _check_strings(raw, keys)

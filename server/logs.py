@@ -71,7 +71,7 @@ def redact(text: str) -> str:
     if ":" in text:
         text = _HEADER.sub(rf"\1{REDACTED}", text)
     folded = text.casefold() if len(text.split(None, 1)) > 1 else ""
-    if "jwt" in folded or "bearer" in folded or "token" in folded or "basic" in folded:
+    if "jwt" in folded or "bearer" in folded or "token" in folded or "bas" in folded:  # letters like "ı" pass for "i"
         text = _SCHEME.sub(rf"\1{REDACTED}", text)
     if "eyJ" in text:
         text = _JWT.sub(REDACTED, text)
@@ -172,8 +172,8 @@ class NoHTTP(logging.Filter):
 
 def configure(log_format: str = "auto", level: str = "INFO", stream: TextIO | None = None) -> None:
     """Sends all logs of the process to one stream (stderr), as `console` or `json`; `auto`: console on a terminal. No
-    format of ours shows which line of the code logged, in which thread: finding that out is a fourth of the work."""
-    vars(logging).update(_srcfile=None, logThreads=False, logProcesses=False, logMultiprocessing=False)
+    format of ours shows in which thread of which process something was logged, so it is not looked up."""
+    vars(logging).update(logThreads=False, logProcesses=False, logMultiprocessing=False)
     stream = stream or sys.stderr
     console = stream.isatty() if log_format == "auto" else log_format == "console"
     handler = logging.StreamHandler(stream)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self, cast
 from aiohttp import hdrs, web
 from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
@@ -72,31 +73,35 @@ class Connection(RequestHandler):
     def begin(self) -> None:
         """The first request has come."""
         assert self._manager is not None
+        assert self._parser is not None
         message, payload = self._messages[0]
-        door = self._manager.door_of(message) if isinstance(message, RawRequestMessage) else None
-        if door is None:
-            self.go_on()
-        else:
+        if isinstance(message, RawRequestMessage) and (door := self._manager.door_of(message, payload)) is not None:
             self._messages.popleft()
-            self._task_handler = self._loop.create_task(self.enter(door, message, payload))
+            self._parser.message_consumed()
+            self._task_handler = self._loop.create_task(self.enter(door, message))
+        else:
+            self.go_on()
 
     def go_on(self) -> None:
         """Lets aiohttp answer what comes, request by request."""
         assert self.transport is not None
         super().connection_made(self.transport)
 
-    async def enter(self, door: Door, message: Any, payload: Any) -> None:
+    async def enter(self, door: Door, message: RawRequestMessage) -> None:
         """Answers an upgrade request; where it is refused, the connection goes on."""
         task = asyncio.current_task()
         assert self._request_factory is not None and task is not None
-        request: Any = self._request_factory(message, payload, self, StreamWriter(self, self._loop), task)
+        writer = StreamWriter(self, self._loop)
+        request: Any = self._request_factory(message, EMPTY_PAYLOAD, self, writer, task)
         request._match_info = door.match
-        response, _ = await self._handle_request(request, 0.0, door.handler)
+        try:
+            response, reset = await self._handle_request(request, 0.0, door.handler)
+        except BaseException:
+            self.force_close()
+            raise
         if self.transport is None:
             return
-        if self._parser is not None:
-            self._parser.message_consumed()
-        if response.keep_alive and not self._close:
+        if response.keep_alive and not (reset or self._close or self.transport.is_closing()):
             self.go_on()
         else:
             self.transport.close()
@@ -130,9 +135,11 @@ class HttpServer(Server):
         self.doors = doors
         self.heads: Deadlines[Connection] = Deadlines(header_timeout, self.too_slow)
 
-    def door_of(self, message: RawRequestMessage) -> Door | None:
-        """Where a request wants a WebSocket opened; None for any other, and for what has to be answered at once."""
-        plain = message.upgrade and message.method == hdrs.METH_GET and hdrs.EXPECT not in message.headers
+    def door_of(self, message: RawRequestMessage, payload: StreamReader) -> Door | None:
+        """Where a request wants a WebSocket opened; None for any other, and for one with a body or an expectation."""
+        if not message.upgrade or message.method != hdrs.METH_GET:
+            return None
+        plain = payload is EMPTY_PAYLOAD and hdrs.EXPECT not in message.headers
         return self.doors.get(message.path.partition("?")[0]) if plain else None
 
     def __call__(self) -> Connection:

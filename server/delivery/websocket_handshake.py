@@ -29,6 +29,7 @@ def head_of(request: web.Request) -> bytes:
         and "upgrade" in headers.get(hdrs.CONNECTION, "").lower()
         and headers.get(hdrs.SEC_WEBSOCKET_VERSION) == VERSION
         and KEY.fullmatch(key)
+        and not request.body_exists  # of which it would not be clear where the first frame begins
     ):
         raise NoHandshake(text="no WebSocket handshake")
     proof = base64.b64encode(hashlib.sha1(key.encode() + GUID).digest())

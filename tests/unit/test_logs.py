@@ -112,6 +112,7 @@ def test_exception_texts_and_stacks_are_redacted(stream: io.StringIO) -> None:
     (line,) = lines(stream)
     assert PLAIN not in json.dumps(line)
     assert "ValueError: cannot read /ws/core/?jwt_token=[redacted]" in str(line["exception"])
+    assert "stack_info=True" in str(line["stack"])
 
 
 def test_extra_fields_are_redacted(stream: io.StringIO) -> None:
