@@ -70,8 +70,8 @@ def redact(text: str) -> str:
         text = _QUOTED.sub(rf"\1\2{REDACTED}\2", text)
     if ":" in text:
         text = _HEADER.sub(rf"\1{REDACTED}", text)
-    folded = text.casefold() if len(text.split(None, 1)) > 1 else ""
-    if "jwt" in folded or "bearer" in folded or "token" in folded or "bas" in folded:  # letters like "ı" pass for "i"
+    folded = " ".join(text.split()).casefold()
+    if "jwt " in folded or "bearer " in folded or "token " in folded or "bas" in folded:  # "ı" passes for "i"
         text = _SCHEME.sub(rf"\1{REDACTED}", text)
     if "eyJ" in text:
         text = _JWT.sub(REDACTED, text)
