@@ -77,6 +77,7 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         "address",
         "closing",
         "frames",
+        "head",
         "server",
         "slot",
         "transport",
@@ -92,6 +93,7 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
         self.seen = None
         self.frames: tuple[Frame, ...] = ()
         self.closing = False
+        self.head = b""  # of the answer to the handshake, where it leaves with the first frame
         self._context = copy_context()  # of the handshake: the log lines of the connection bear its name
         self._reader: WebSocketReader | None = WebSocketReader(server.max_frame_size)
         self._inbox: deque[Payload] | None = None
@@ -106,6 +108,8 @@ class WebSocket(asyncio.Protocol, Link, Backlog):
     def write(self, frame: Frame) -> bool:
         if self.closing or self.transport is LOST:
             return False
+        if self.head:
+            frame, self.head = self.head + frame, b""
         self.server.outlet.add(self, frame)
         return True
 
@@ -297,17 +301,23 @@ class WebSocketServer:
         self._empty: asyncio.Event | None = None  # while somebody waits for it
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def accept(self, request: web.Request, *, heartbeat: bool = True, upgrade: bool = False) -> WebSocket:
+    async def accept(
+        self, request: web.Request, *, heartbeat: bool = True, upgrade: bool = False, verdict: bool = False
+    ) -> WebSocket:
         """Answers an upgrade request and takes its connection away from aiohttp, to which the handler gives UPGRADED;
         no exception of the handler is answered any more. An `upgrade` is to continue a connection that polls, which is
-        counted already. Raises NoHandshake, TooMany or ConnectionError."""
+        counted already; where a `verdict` is the first message whatever happens, the answer leaves with it. Raises
+        NoHandshake, TooMany or ConnectionError."""
         head = head_of(request)
         address = self.limits.arrive(request, upgrade=upgrade)
         transport, early = detach(request)
         socket = WebSocket(self, transport, address)
         transport.set_protocol(socket)
         socket.write_beside()
-        socket.write(head)
+        if verdict:
+            socket.head = head
+        else:
+            socket.write(head)
         self._open.add(socket)
         self.limits.enter(address)
         if heartbeat:

@@ -53,7 +53,7 @@ class CoreSocket:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         try:
-            link = await self.doors.websockets.accept(request)
+            link = await self.doors.websockets.accept(request, verdict=True)
         except NoHandshake:
             raise web.HTTPNotFound from None
         chosen = chosen_id(offered) if (offered := request.query.get("web_socket_id")) else ""

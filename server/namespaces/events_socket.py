@@ -39,7 +39,7 @@ class EventsSocket:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         try:
-            link = await self.websockets.accept(request)
+            link = await self.websockets.accept(request, verdict=True)
         except NoHandshake:
             raise web.HTTPNotFound from None
         wire = ITEMS_RAW_OFFSETS if request.query.get("offsets") == "true" else ITEMS_RAW

@@ -46,7 +46,8 @@ class Served:
         self.ended += 1
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        socket = await self.server.accept(request, heartbeat=request.query.get("pinged") is not None)
+        pinged, verdict = "pinged" in request.query, "verdict" in request.query
+        socket = await self.server.accept(request, heartbeat=pinged, verdict=verdict)
         self.sockets.append(socket)
         await self.may_begin.wait()
         socket.begin(lambda message: self.take(message), self.end)
@@ -108,6 +109,31 @@ async def test_the_example_of_the_rfc_and_what_came_with_the_handshake(served: S
         await until(lambda: served.heard == ["at once", b"\x00"])
         served.sockets[0].write(websocket_frame(b"hello"))
         assert await peer.frame() == (TEXT, b"hello")
+
+
+@pytest.mark.parametrize(
+    ("act", "first"),
+    [
+        (lambda socket: socket.write(websocket_frame(b"welcome")), (TEXT, b"welcome")),
+        (lambda socket: socket.close(1000, ""), (CLOSE, b"\x03\xe8")),
+        (lambda socket: socket.ping(), (PING, b"")),
+    ],
+)
+async def test_an_answer_that_waits_for_the_first_frame_leaves_with_it(
+    served: Served, act: Callable[[WebSocket], Any], first: tuple[int, bytes]
+) -> None:
+    async def listen() -> tuple[int, bytes]:
+        async with connected(served, handshake=HANDSHAKE.replace(b"/", b"/?verdict", 1)) as peer:
+            return await peer.frame()
+
+    listening = asyncio.create_task(listen())
+    await until(lambda: served.sockets)
+    (socket,) = served.sockets
+    assert socket.head.startswith(b"HTTP/1.1 101 ")
+    assert not listening.done()
+    act(socket)
+    assert await listening == first
+    assert socket.head == b""
 
 
 async def test_a_ping_is_answered_with_its_own_bytes(served: Served) -> None:
