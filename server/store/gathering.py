@@ -47,10 +47,17 @@ class Outcome(NamedTuple):
     error: BaseException | None
 
 
-Together = Callable[[AbstractEventLoop, float, Sequence[Query[T]]], list[Outcome]]
-"""Runs queries in one transaction, wanted since a time (monotonic seconds); returns their outcomes, of the first few at
-least: the others then wait for the next one. Raises PeeweeException where nothing happened and the transaction, not a
-query, is at fault: then each is run in one of its own."""
+class Outcomes(NamedTuple):
+    """Those of the first few queries of a transaction at least; the others then wait for the next one. `then` is called
+    on the event loop before whoever asked goes on."""
+
+    each: Sequence[Outcome]
+    then: Callable[[], object] | None = None
+
+
+Together = Callable[[float, Sequence[Query[T]]], Outcomes]
+"""Runs queries in one transaction, wanted since a time (monotonic seconds). Raises PeeweeException where nothing
+happened and the transaction, not a query, is at fault: then each is run in one of its own."""
 
 
 class Gathering(Generic[T]):
@@ -95,7 +102,7 @@ class Gathering(Generic[T]):
         try:
             self._threads.run(partial(self._run, loop, time.monotonic(), taken))
         except Unavailable as error:
-            self._end(loop, taken, [Outcome(None, error)] * len(taken))
+            self._end(loop, taken, Outcomes([Outcome(None, error)] * len(taken)))
 
     def _take(self) -> list[Asked[T]]:
         taken: list[Asked[T]] = []
@@ -110,22 +117,25 @@ class Gathering(Generic[T]):
     def _run(self, loop: AbstractEventLoop, since: float, taken: Sequence[Asked[T]]) -> None:
         """In a thread."""
         try:
-            outcomes = self._together(loop, since, [asked.query for asked in taken])
+            outcomes = self._together(since, [asked.query for asked in taken])
         except BaseException as error:  # whatever it is, the thread goes on, and nobody waits for ever
             apart = len(taken) > 1 and isinstance(error, PeeweeException)  # perhaps the fault of one of them
-            outcomes = [] if apart else [Outcome(None, error)] * len(taken)
+            outcomes = Outcomes([] if apart else [Outcome(None, error)] * len(taken))
         with suppress(RuntimeError):  # of a loop that has ended: nobody waits for it any more
             loop.call_soon_threadsafe(self._end, loop, taken, outcomes)
 
-    def _end(self, loop: AbstractEventLoop, taken: Sequence[Asked[T]], outcomes: Sequence[Outcome]) -> None:
-        rest = [asked if outcomes else asked._replace(alone=True) for asked in taken[len(outcomes) :]]
+    def _end(self, loop: AbstractEventLoop, taken: Sequence[Asked[T]], outcomes: Outcomes) -> None:
+        each = outcomes.each
+        rest = [asked if each else asked._replace(alone=True) for asked in taken[len(each) :]]
         self._waiting.extendleft(reversed(rest))
-        for asked, outcome in zip(taken, outcomes, strict=False):
+        for asked, outcome in zip(taken, each, strict=False):
             settle(asked.result, outcome)
         if self._waiting:
             self._begin_soon(loop)
         else:
             self._free += 1
+        if outcomes.then is not None:  # last, for whatever it raises; whoever asked goes on in a turn of its own
+            outcomes.then()
 
 
 def is_waiting(asked: Asked[T]) -> bool:

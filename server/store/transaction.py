@@ -6,14 +6,13 @@ Invariants:
   it must have no effect outside `tx`;
 - locks come before reads: SQLite takes its writer lock at BEGIN, on PostgreSQL an action locks the workspaces it
   touches, ascending, before it reads them (READ COMMITTED: what is read after the lock is current);
-- events are announced exactly when the commit succeeded, from the thread that committed, so a cancelled caller
-  silences nothing;
+- events are announced exactly when the commit succeeded, in one message of the thread to the event loop with the
+  results, so a cancelled caller silences nothing;
 - on SQLite, which has one writer, those that wait for it are committed together, in the order in which they were asked:
   one wait for the disk, one announcement. What one of them raises undoes that one alone;
 - a reading function sees one snapshot, and `tx.position()` is the log position of that snapshot.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -28,7 +27,7 @@ from server.events import rooms as room_names
 from server.events.event import ControlEvent, Event, Origin
 from server.store import log
 from server.store.database import is_conflict, is_unavailable, open_database
-from server.store.gathering import PATIENCE, Gathering, Outcome, Query, answer_all
+from server.store.gathering import PATIENCE, Gathering, Outcome, Outcomes, Query, answer_all
 from server.store.models.base import bind_thread
 from server.store.threads import Threads
 
@@ -125,15 +124,9 @@ class Store:
         result: T = await self._writes.ask(partial(run, action, args, kwargs), alone=True)
         return result
 
-    def _write(
-        self, loop: asyncio.AbstractEventLoop, asked: float, actions: Sequence[Query[Transaction]]
-    ) -> list[Outcome]:
+    def _write(self, asked: float, actions: Sequence[Query[Transaction]]) -> Outcomes:
         """Runs actions in one transaction, the first few at least; raises what a single one raises."""
-
-        def announce(events: list[log.LoggedEvent]) -> None:
-            loop.call_soon_threadsafe(self.on_commit, events)
-
-        return self._run(asked, self._commit, announce, actions)
+        return self._run(asked, self._commit, actions)
 
     async def read(self, query: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `query(tx, …)` in one read-only snapshot."""
@@ -154,9 +147,7 @@ class Store:
         )
         return result
 
-    def _read(
-        self, loop: asyncio.AbstractEventLoop, asked: float, queries: Sequence[Query[Transaction]]
-    ) -> list[Outcome]:
+    def _read(self, asked: float, queries: Sequence[Query[Transaction]]) -> Outcomes:
         """Runs queries in one snapshot."""
         return self._run(asked, self._snapshot, queries)
 
@@ -181,9 +172,7 @@ class Store:
                 time.sleep(jittered(RETRY_PAUSE * attempt, JITTER))
         raise AssertionError("unreachable")
 
-    def _commit(
-        self, announce: Callable[[list[log.LoggedEvent]], None], actions: Sequence[Query[Transaction]]
-    ) -> list[Outcome]:
+    def _commit(self, actions: Sequence[Query[Transaction]]) -> Outcomes:
         events: list[log.LoggedEvent] = []
         committing = False
         try:
@@ -201,9 +190,7 @@ class Store:
             self.db.close()
             raise Unavailable(str(error)) from error
         faults.reach("after_commit")
-        if events:
-            announce(events)
-        return outcomes
+        return Outcomes(outcomes, partial(self.on_commit, events) if events else None)
 
     def _act(self, action: Query[Transaction], events: list[log.LoggedEvent]) -> Any:
         """Runs an action, and adds to `events` what it recorded."""
@@ -231,11 +218,11 @@ class Store:
             self.db.execute_sql("RELEASE action")
         return outcomes
 
-    def _snapshot(self, queries: Sequence[Query[Transaction]]) -> list[Outcome]:
+    def _snapshot(self, queries: Sequence[Query[Transaction]]) -> Outcomes:
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self.postgres else "BEGIN DEFERRED"
         self.db.execute_sql(begin)
         try:
-            return answer_all(Snapshot(self.db), queries)
+            return Outcomes(answer_all(Snapshot(self.db), queries))
         finally:
             self.db.rollback()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from peewee import DataError
 
 from server.errors import CONFLICT, Refused, Unavailable
 from server.store import gathering
-from server.store.gathering import CROWD, Gathering, Outcome, answer_all
+from server.store.gathering import CROWD, Gathering, Outcomes, answer_all
 from server.store.threads import Threads
 
 
@@ -26,17 +25,18 @@ class Reader:
         self.open.set()
         self.error: Exception | None = None
         self.most: int | None = None  # of what is asked at once
+        self.then: Callable[[], object] | None = None
 
     def gathering(self, lanes: int = 1, pause: float = 0.0) -> Gathering[int]:
         return Gathering(self.read, self.threads, lanes, pause)
 
-    def read(self, loop: AbstractEventLoop, since: float, queries: Sequence[Any]) -> list[Outcome]:
+    def read(self, since: float, queries: Sequence[Any]) -> Outcomes:
         value = self.value
         self.sizes.append(len(queries))
         assert self.open.wait(10)
         if self.error is not None:
             raise self.error
-        return answer_all(value, queries)[: self.most]
+        return Outcomes(answer_all(value, queries)[: self.most], self.then)
 
     async def has_begun(self, *sizes: int) -> None:
         """Waits until so many were asked together, each time."""
@@ -148,6 +148,28 @@ async def test_who_gives_up_costs_nobody_else_anything(reader: Reader) -> None:
     assert await stays == 0
     with pytest.raises(asyncio.CancelledError):
         await gone
+
+
+async def test_what_follows_an_answer_comes_before_whoever_asked_goes_on(reader: Reader) -> None:
+    order: list[str] = []
+    reads = reader.gathering()
+
+    async def ask() -> None:
+        await reads.ask(same)
+        order.append("went on")
+
+    reader.then = lambda: order.append("followed")
+    await ask()
+    assert order == ["followed", "went on"]
+
+
+async def test_what_follows_an_answer_and_fails_keeps_nobody_waiting(reader: Reader) -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    reads = reader.gathering()
+    reader.then = lambda: 1 / 0
+    assert [await reads.ask(same), await reads.ask(same)] == [0, 0]
+    assert [type(complaint["exception"]) for complaint in complaints] == [ZeroDivisionError] * 2
 
 
 async def test_what_was_not_begun_comes_next_in_its_order(reader: Reader) -> None:
