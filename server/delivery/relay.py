@@ -31,7 +31,7 @@ from server.store.transaction import Store, Transaction
 T = TypeVar("T")
 BATCH = 500  # events read from the log at once
 SLICE = 20  # of them delivered in one turn of the event loop
-GAP_PATIENCE = 0.01  # seconds: neighbours of a gap are usually on their way from another thread
+GAP_PATIENCE = 0.01  # seconds: what is missing is usually on its way from another thread or process
 REMEMBERED = 2048  # events: more than are committed while a connection reads its history
 REMEMBERED_BYTES = 16 << 20
 NEUTRAL = {SessionMoved.type, WebhooksChanged.type}  # changes that entitle no socket to more or less
@@ -49,6 +49,7 @@ class Relay:
         self.last_control = 0  # id of the last applied change of entitlement
         self.on_control: Callable[[LoggedEvent], None] = lambda event: None  # called with each of them
         self._ahead: dict[int, LoggedEvent] = {}
+        self._gap: asyncio.TimerHandle | None = None
         self._recent: deque[LoggedEvent] = deque()
         self._recent_bytes = 0
         self._wake = asyncio.Event()
@@ -81,10 +82,19 @@ class Relay:
                 self._ahead[event.id] = event
         while progress.position + 1 in self._ahead:
             self._deliver(self._ahead.pop(progress.position + 1))
-        if self._ahead:
-            asyncio.get_running_loop().call_later(GAP_PATIENCE, self.wake)
+        if self._ahead and self._gap is None:
+            self._gap = asyncio.get_running_loop().call_later(GAP_PATIENCE, self._end_patience, progress.position)
         while len(self._recent) > REMEMBERED or self._recent_bytes > REMEMBERED_BYTES:
             self._recent_bytes -= len(self._recent.popleft().payload)
+
+    def _end_patience(self, cursor: int) -> None:
+        """Has the log looked at where nothing was delivered since; otherwise what is missing now gets its time, too."""
+        self._gap = None
+        if self._ahead:
+            if self.cursor == cursor:
+                self.wake()
+            else:
+                self.hear(())
 
     def wake(self) -> None:
         """Has the log looked at soon."""

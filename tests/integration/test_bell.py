@@ -5,8 +5,8 @@ import asyncio
 import pytest
 import redis.asyncio
 
-from server.delivery import redis_channels
-from server.delivery.bell import RedisBell
+from server.delivery import bell, redis_channels
+from server.delivery.bell import RedisBell, unpack
 from server.store.log import LoggedEvent
 from tests.support.redis_server import RedisServer
 
@@ -45,7 +45,8 @@ async def test_what_one_process_rings_the_others_hear(redis_url: str) -> None:
     for ear in (one, two, stranger):
         await ear.bell.start()
         await ear.until(lambda ear=ear: ear.wakes == 1)  # the subscription stands
-    one.bell.ring([event(1), event(2)])
+    for number in (1, 2):
+        one.bell.ring([event(number)])
     assert one.heard == [1, 2], "straight, without Redis"
     await two.until(lambda: two.heard == [1, 2])
     two.bell.ring([event(3, size=300 << 10)])
@@ -53,6 +54,26 @@ async def test_what_one_process_rings_the_others_hear(redis_url: str) -> None:
     assert stranger.heard == []
     for ear in (one, two, stranger):
         await ear.bell.stop()
+
+
+async def test_what_is_committed_within_a_moment_is_announced_together(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bell, "APART", 3600.0)
+    monkeypatch.setattr(redis_channels, "FLUSH_TIMEOUT", PATIENCE)
+    ear = Ear(redis_url)
+    async with redis.asyncio.Redis.from_url(redis_url) as client, client.pubsub() as heard:
+        await heard.subscribe("bell")
+        messages = (unpack(message["data"]) async for message in heard.listen() if message["type"] == "message")
+        await ear.bell.start()
+        await ear.until(lambda: ear.wakes == 1)
+        for size in (2, 2, 2, 40 << 10, 40 << 10, 2):
+            ear.bell.ring([event(len(ear.heard) + 1, size=size)])
+        ear.bell.ring([event(7), event(8)])
+        await ear.bell.stop()
+        async with asyncio.timeout(PATIENCE):
+            together = [[event.id for event in await anext(messages)] for _ in range(3)]
+        assert together == [[1], [2, 3, 4], [5, 6, 7, 8]], "the first at once, the others as many as can be carried"
 
 
 async def test_a_message_that_nobody_understands_only_has_the_log_looked_at(redis_url: str) -> None:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from server.delivery.outlet import Outlet
-from server.delivery.relay import Relay
+from server.delivery.relay import GAP_PATIENCE, Relay
 from server.delivery.rooms import Registry
 from server.delivery.sending import Slot
 from server.delivery.subscribers import Subscriber
@@ -82,6 +82,19 @@ async def test_a_gap_is_filled_from_the_log(relay: Relay, store: Store) -> None:
     relay.hear(heard[2:])  # the bell lost the first two
     await asyncio.wait_for(relay.reached(3), PATIENCE)
     assert payloads(who) == [b'{"n":1}', b'{"n":2}', b'{"n":3}']
+
+
+async def test_the_log_is_looked_at_only_for_a_gap_that_stays(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    woken: asyncio.Future[tuple[int, float]] = loop.create_future()
+    monkeypatch.setattr(relay, "wake", lambda: woken.set_result((relay.cursor, loop.time())))
+    began = loop.time()
+    relay.hear([said(2)])
+    relay.hear([said(1)])  # which closes the first gap
+    relay.hear([said(4)])
+    cursor, moment = await asyncio.wait_for(woken, PATIENCE)
+    assert cursor == 2
+    assert moment - began > 1.5 * GAP_PATIENCE, "the second gap has a time of its own"
 
 
 async def test_a_silent_relay_looks_at_the_log_by_itself(store: Store) -> None:
