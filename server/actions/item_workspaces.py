@@ -43,6 +43,11 @@ def find_user(tx: Transaction, actor: Actor) -> int:
     return actor.id
 
 
+def find_rooms(tx: Transaction, actor: Actor) -> dict[str, int]:
+    """What a connection of an account hears that has selected nothing: no room."""
+    return {}
+
+
 def find_selection(tx: Transaction, actor: Actor, *, workspace_id: int | str) -> list[Subscription]:
     """What a socket hears that selects a workspace of which the actor is a member: one thing; raises Refused."""
     workspace = find_workspace(workspace_id)

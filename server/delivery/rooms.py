@@ -9,6 +9,7 @@ and pinned by `tests/unit/test_rooms.py`.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from socketio import AsyncManager, AsyncRedisManager
@@ -26,7 +27,8 @@ class Registry:
     """Who is connected, by user, by room and by the workspaces they subscribed something of.
 
     `progress` says how far the relay has told them; `left` is called when a subscriber leaves a room, whatever the
-    reason. A user has at most `per_user` connections, 0: any number; `seat` is asked before `add`."""
+    reason. A user has at most `per_user` connections, 0: any number; `seat` is asked before `add`, and who waits for
+    something in between holds a seat meanwhile."""
 
     def __init__(self, per_user: int = 0) -> None:
         self.per_user = per_user
@@ -36,6 +38,7 @@ class Registry:
         self.members: dict[str, dict[Subscriber, None]] = {}
         self.watchers: dict[int, dict[Subscriber, None]] = {}
         self.left: Callable[[Subscriber, str], None] = lambda subscriber, room: None
+        self._coming: Counter[int] = Counter()  # user id -> seats that are held
         self._fanouts: dict[str, Fanout] = {}  # of rooms in which nothing has changed since
 
     def add(self, subscriber: Subscriber) -> None:
@@ -46,9 +49,21 @@ class Registry:
 
     def seat(self, user_id: int) -> None:
         """Raises TooMany where a user may have no further connection."""
-        if self.per_user and len(self.users.get(user_id, ())) >= self.per_user:
+        if self.per_user and len(self.users.get(user_id, ())) + self._coming[user_id] >= self.per_user:
             met(Limit.CONNECTIONS_PER_USER)
             raise TooMany(TOO_MANY_CONNECTIONS)
+
+    @contextmanager
+    def held_seat(self, user_id: int) -> Iterator[None]:
+        """Keeps a seat for a connection that is on its way in; raises TooMany."""
+        self.seat(user_id)
+        self._coming[user_id] += 1
+        try:
+            yield
+        finally:
+            self._coming[user_id] -= 1
+            if not self._coming[user_id]:
+                del self._coming[user_id]
 
     def remove(self, subscriber: Subscriber) -> None:
         """Forgets a connection and all its rooms; harmless when it is not there."""

@@ -13,11 +13,10 @@ import asyncio
 import logging
 import math
 import secrets
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import orjson
 
@@ -26,19 +25,22 @@ from server.delivery import entitlements
 from server.delivery.relay import Relay
 from server.delivery.replay import CHUNK, pace
 from server.delivery.rooms import Registry
-from server.delivery.subscribers import KEPT_ENDINGS, Session, Subscriber
-from server.errors import CloseCode, Unavailable
+from server.delivery.subscribers import Session, Subscriber
+from server.errors import CloseCode, Refused, Unavailable
 from server.events import rooms
 from server.events.control import AccessGranted
 from server.events.rooms import CONTROL
 from server.events.subscription import Subscription
 from server.store import sessions as stored
+from server.store.gathering import Outcome, settle
 from server.store.history import History, read_history
 from server.store.log import LoggedEvent
 from server.store.transaction import Store, Transaction
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Entitled: TypeAlias = Callable[[Transaction], Mapping[str, int]]
+"""What a client may hear: name of a room -> where the entitlement began. Changes nothing; raises Refused."""
 GATHER = 0.005  # seconds in which changes of sessions are gathered into one transaction
 MOST_AT_ONCE = 200  # changes in one transaction
 
@@ -75,7 +77,7 @@ class State:
 @dataclass(frozen=True, slots=True)
 class Resumption:
     """A session that a connection takes up: its client was told everything up to `offset`; `memberships` says where the
-    user's entitlement to each workspace began, as of the position `checked`."""
+    user's entitlement to each workspace began, as of the position `checked` or later."""
 
     session: Session
     sid: str
@@ -107,36 +109,54 @@ class Sessions:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def begin(self, namespace: str, user_id: int, sid: str, places: dict[str, int], position: int) -> Resumption:
-        """A new session of a client that joins these rooms; raises Unavailable."""
-        state = State(position, places, {}, [])
-        session = Session(secrets.token_urlsafe(24), 1)
-        row = stored.Begun(session.pid, sid, namespace, user_id, session.generation, position, state.dump())
-        await self._write(partial(stored.begin, session=row))
-        began = {number: 0 for room in places if (number := rooms.workspace_of(room)) is not None}
-        return Resumption(session, sid, position, state, began, position)
+    async def open(
+        self, namespace: str, user_id: int, sid: str, entitled: Entitled, pid: str | None, offset: int | None
+    ) -> Resumption:
+        """The session `pid` that a client comes back to, with what it last received (None: nothing); where it names
+        none or it cannot be recovered, a new one of the connection `sid`. `entitled` says which rooms the client may
+        hear. All in one transaction; raises Refused and Unavailable."""
 
-    async def take(self, namespace: str, user_id: int, pid: str, offset: int | None) -> Resumption | None:
-        """The session that a client comes back to, with what it last received (None: nothing); None when it cannot be
-        recovered. Raises Unavailable."""
-
-        def run(tx: Transaction) -> Resumption | None:
-            found = stored.take(tx, pid, namespace, user_id)
-            if found is None:
-                return None
-            state = State.load(found.state)
-            cursor = found.began if offset is None else max(offset, found.began) if offset else 0
-            places = missed(state.rooms, cursor, user_id, state.position)
-            # a chunk of one event: whether the past is there, and not too long
-            past = read_history(tx.db, places, min(cursor, state.position), chunk=1, most=self.replay_limit)
-            checked = tx.position()  # before the memberships are read: what begins later is told by the log
-            if past is None or cursor > checked:
-                stored.end(tx, pid, found.generation)
-                return None
-            allowed = stored.memberships(tx, user_id)
-            return Resumption(Session(pid, found.generation), found.sid, cursor, state, allowed, checked)
+        def run(tx: Transaction) -> Resumption:
+            position = tx.position()  # before the rooms are read: what changes later is told by the log
+            places = entitled(tx)
+            found = self._take(tx, namespace, user_id, pid, offset) if pid is not None else None
+            return found or self._begin(tx, namespace, user_id, sid, places, position)
 
         return await self._write(run)
+
+    def _begin(
+        self, tx: Transaction, namespace: str, user_id: int, sid: str, places: Mapping[str, int], position: int
+    ) -> Resumption:
+        state = State(position, dict.fromkeys(places, position), {}, [])
+        session = Session(secrets.token_urlsafe(24), 1)
+        row = stored.Begun(session.pid, sid, namespace, user_id, session.generation, position, state.dump())
+        stored.begin(tx, row)
+        checked = tx.position()
+        if checked == position:
+            allowed = {number: at for room, at in places.items() if (number := rooms.workspace_of(room)) is not None}
+        else:  # the rooms may have been others at `checked`
+            allowed = stored.memberships(tx, user_id)
+        return Resumption(session, sid, position, state, allowed, checked)
+
+    def _take(self, tx: Transaction, namespace: str, user_id: int, pid: str, offset: int | None) -> Resumption | None:
+        found = stored.take(tx, pid, namespace, user_id)
+        if found is None:
+            return None
+        try:
+            state = State.load(found.state)
+        except (KeyError, TypeError, ValueError):  # of another version
+            stored.end(tx, pid, found.generation)
+            return None
+        cursor = found.began if offset is None else max(offset, found.began) if offset else 0
+        places = missed(state.rooms, cursor, user_id, state.position)
+        # a chunk of one event: whether the past is there, and not too long
+        past = read_history(tx.db, places, min(cursor, state.position), chunk=1, most=self.replay_limit)
+        checked = tx.position()  # before the memberships are read: what begins later is told by the log
+        if past is None or cursor > checked:
+            stored.end(tx, pid, found.generation)
+            return None
+        allowed = stored.memberships(tx, user_id)
+        return Resumption(Session(pid, found.generation), found.sid, cursor, state, allowed, checked)
 
     async def keep(self, who: Subscriber) -> bool:
         """Makes durable what a connection hears now; False when its session goes on elsewhere. Raises Unavailable."""
@@ -161,16 +181,18 @@ class Sessions:
         while self._wanted:
             await asyncio.sleep(GATHER)
             batch, self._wanted = self._wanted[:MOST_AT_ONCE], self._wanted[MOST_AT_ONCE:]
-            try:
-                results = await self.store.write(make_all, [change for change, _ in batch])
-            except Exception as error:
-                for _, done in batch:
-                    if not done.done():
-                        done.set_exception(error)
-            else:
-                for (_, done), result in zip(batch, results, strict=True):
-                    if not done.done():
-                        done.set_result(result)
+            outcomes = await self._make([change for change, _ in batch])
+            for (_, done), outcome in zip(batch, outcomes, strict=True):
+                settle(done, outcome)
+
+    async def _make(self, changes: Sequence[Callable[[Transaction], Any]]) -> list[Outcome]:
+        """Makes changes in one transaction; where one of them raises, each in one of its own."""
+        try:
+            return await self.store.write(make_all, changes)
+        except Exception as error:
+            if len(changes) == 1 or isinstance(error, Unavailable):
+                return [Outcome(None, error)] * len(changes)
+            return [outcome for change in changes for outcome in await self._make([change])]
 
     async def _touch(self) -> None:
         """Keeps sessions whose connection stands, and what the log needs to recover them, young."""
@@ -186,9 +208,16 @@ class Sessions:
                     logger.exception("a session could not be kept")
 
 
-def make_all(tx: Transaction, changes: list[Callable[[Transaction], Any]]) -> list[Any]:
-    """Makes changes of sessions, one after the other."""
-    return [change(tx) for change in changes]
+def make_all(tx: Transaction, changes: Sequence[Callable[[Transaction], Any]]) -> list[Outcome]:
+    """Makes changes of sessions, one after the other; raises what one of them raises, but for a refusal, which comes
+    before anything is changed."""
+    outcomes = []
+    for change in changes:
+        try:
+            outcomes.append(Outcome(change(tx), None))
+        except Refused as refusal:
+            outcomes.append(Outcome(None, refusal))
+    return outcomes
 
 
 def missed(places: dict[str, int], offset: int, user_id: int, position: int) -> dict[str, int]:
@@ -212,9 +241,7 @@ class Recovery:
         self.workspaces = {one.room: one.workspace_id for one in self.state.subscriptions.values()}
         self.wire = subscriber.wire
         self.alone = Registry()
-        subscriber.session = resumption.session
         subscriber.behind = self.offset
-        subscriber.ended = deque(self.state.ended, maxlen=KEPT_ENDINGS)
         self.alone.add(subscriber)
         for key, subscription in self.state.subscriptions.items():
             self.alone.subscribe(subscriber, key, subscription, self.state.rooms[subscription.room])

@@ -6,7 +6,6 @@ Presence is told to connections that recover: like the 2026 raw sockets they are
 from typing import Any
 
 from server.actions import pages
-from server.auth.actors import Credentials
 from server.delivery.presence import Presence
 from server.delivery.subscribers import Subscriber
 from server.delivery.wire import CORE_SOCKETIO, CORE_SOCKETIO_RECOVERY
@@ -20,14 +19,9 @@ class CoreNamespace(SessionNamespace):
     wires = (CORE_SOCKETIO, CORE_SOCKETIO_RECOVERY)
 
     def __init__(self, doors: Doors, admission: Admission, presence: Presence) -> None:
-        super().__init__("/core", doors)
+        super().__init__("/core", doors, pages.core_rooms)
         self.admission = admission
         self.presence = presence
-
-    async def find_rooms(self, who: Credentials) -> tuple[list[str], int]:
-        """The rooms of the user and of all the user's workspaces."""
-        found, position = await self.runner.check(who, pages.core_rooms)
-        return [*found], position
 
     def recovered(self, subscriber: Subscriber) -> None:
         """Makes the client present again on the pages that it has."""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from server.actions.item_workspaces import find_user
+from server.actions.item_workspaces import find_rooms
 from server.auth.actors import Credentials
 from server.delivery.entitlements import close
 from server.delivery.rooms import Client
@@ -23,13 +23,8 @@ class EventsNamespace(SessionNamespace):
     clients_welcome = True
 
     def __init__(self, doors: Doors, admission: Admission) -> None:
-        super().__init__("/events", doors)
+        super().__init__("/events", doors, find_rooms)
         self.admission = admission
-
-    async def find_rooms(self, who: Credentials) -> tuple[list[str], int]:
-        """No room before a workspace is selected; proves that the credentials are still good."""
-        _, position = await self.runner.check(who, find_user)
-        return [], position
 
     def entered(self, client: Client, who: Credentials) -> None:
         """Has the socket disconnected when its token expires."""

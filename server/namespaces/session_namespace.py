@@ -8,13 +8,16 @@ a connection that recovers is durable before it is acknowledged; nothing that a 
 import asyncio
 import contextlib
 import logging
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import socketio
 
-from server.actions.runner import Runner
+from server.actions.runner import Action, Runner, acting
 from server.auth.actors import Credentials
 from server.auth.origins import OriginRules
 from server.auth.tokens import Claims, Tokens
@@ -23,13 +26,14 @@ from server.delivery.entitlements import close
 from server.delivery.relay import Relay
 from server.delivery.replay import meet, position_of
 from server.delivery.rooms import Client, Registry
-from server.delivery.sessions import Recovery, Sessions
+from server.delivery.sessions import Recovery, Resumption, Sessions
 from server.delivery.socketio_server import SocketIOLink, SocketIOServer
-from server.delivery.subscribers import Session, Subscriber
+from server.delivery.subscribers import KEPT_ENDINGS, Session, Subscriber
 from server.delivery.wire import SocketIOWire
 from server.errors import CloseCode, Unavailable
 from server.namespaces.handshake import token_of
 
+PID = re.compile(r"[A-Za-z0-9_-]{1,43}")
 logger = logging.getLogger(__name__)
 
 
@@ -53,14 +57,12 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     wires: tuple[SocketIOWire, SocketIOWire]  # without and with recovery
     clients_welcome = False  # whether tokens of clients are taken (contract items.md)
 
-    def __init__(self, name: str, doors: Doors) -> None:
+    def __init__(self, name: str, doors: Doors, find_rooms: Action[[], Mapping[str, int]]) -> None:
+        """`find_rooms` gives the rooms that a new connection joins: name -> where the entitlement began."""
         super().__init__(name)
         self.doors = doors
+        self.find_rooms = find_rooms
         self.registry, self.relay, self.runner = doors.registry, doors.relay, doors.runner
-
-    async def find_rooms(self, who: Credentials) -> tuple[list[str], int]:
-        """The rooms that a new connection joins, and the log position of the answer; raises Refused."""
-        raise NotImplementedError
 
     def recovered(self, subscriber: Subscriber) -> None:
         """Called when a client that came back has been told what it missed."""
@@ -72,40 +74,51 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """Lets a client with a good token in (contract mirrors.md, items.md); raises Refused, TooMany or
         Unavailable."""
         token = token_of(engine.handshake, auth, self.doors.origins)
-        who = Credentials(self.doors.tokens.read_access(token, clients=self.clients_welcome))
-        assert who.claims is not None
-        rooms = await self.relay.admit(partial(self.find_rooms, who))
-        self.registry.seat(who.claims.user_id)
-        position = self.relay.cursor
-        places = dict.fromkeys(rooms, position)
-        recovers = self.doors.recover_all or (
-            isinstance(auth, dict) and (auth.get("recovery") is True or "pid" in auth)
-        )
-        if recovers:
-            await self.recover(engine, who, auth, places, position)
-            return
-        subscriber = self.subscriber(engine, self.doors.server.eio.generate_id(), who.claims, self.wires[0])
+        claims = self.doors.tokens.read_access(token, clients=self.clients_welcome)
+        who = Credentials(claims)
+        sid = self.doors.server.eio.generate_id()
+        if self.doors.recover_all or asks_to_recover(auth):
+            with self.registry.held_seat(claims.user_id):
+                found = await self.open_session(who, sid, auth)
+                if found.sid != sid or self.relay.last_control > found.offset:
+                    await self.recover(engine, who, found)
+                else:  # it has missed nothing, and lost no room
+                    self.join(engine, who, self.subscriber(engine, sid, claims, found), found.state.rooms)
+        else:
+            rooms = await self.relay.admit(partial(self.runner.check, who, self.find_rooms))
+            self.registry.seat(claims.user_id)
+            self.join(engine, who, self.subscriber(engine, sid, claims, None), rooms)
+
+    def join(self, engine: EngineSocket, who: Credentials, subscriber: Subscriber, rooms: Iterable[str]) -> None:
+        """Lets a client in that hears these rooms from now on."""
         client = self.doors.server.welcome(engine, self.namespace, subscriber)
         if client is not None:
             self.registry.add(subscriber)
-            for room, start in places.items():
-                self.registry.join(subscriber, room, start)
+            for room in rooms:
+                self.registry.join(subscriber, room, self.relay.cursor)
             self.let_in(client, who)
 
-    async def recover(
-        self, engine: EngineSocket, who: Credentials, auth: Any, places: dict[str, int], position: int
-    ) -> None:
-        """Lets a client in with its session, or with a new one where it cannot be recovered."""
+    async def open_session(self, who: Credentials, sid: str, auth: Any) -> Resumption:
+        """The session that a client wants to come back to, or a new one of the connection `sid`. The relay has then
+        come to where it was checked."""
         assert who.claims is not None
-        server, user_id = self.doors.server, who.claims.user_id
-        found = None
-        if isinstance(auth, dict) and isinstance(auth.get("pid"), str):
-            offset = position_of(auth["offset"]) if auth.get("offset") is not None else None
-            found = await self.doors.sessions.take(self.namespace, user_id, auth["pid"], offset)
-        if found is None:
-            sid = server.eio.generate_id()
-            found = await self.doors.sessions.begin(self.namespace, user_id, sid, places, position)
-        subscriber = self.subscriber(engine, found.sid, who.claims, self.wires[1])
+        pid, offset = (auth.get("pid"), auth.get("offset")) if isinstance(auth, dict) else (None, None)
+        found = await self.doors.sessions.open(
+            self.namespace,
+            who.claims.user_id,
+            sid,
+            acting(who, self.find_rooms),
+            pid if isinstance(pid, str) and PID.fullmatch(pid) else None,
+            position_of(offset) if offset is not None else None,
+        )
+        await self.relay.reached(found.checked)
+        return found
+
+    async def recover(self, engine: EngineSocket, who: Credentials, found: Resumption) -> None:
+        """Lets a client in with its session, and tells it what that missed."""
+        assert who.claims is not None
+        server = self.doors.server
+        subscriber = self.subscriber(engine, found.sid, who.claims, found)
         recovery = Recovery(self.relay, subscriber, found)
         client = server.welcome(engine, self.namespace, subscriber)
         if client is None:
@@ -124,10 +137,15 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if self.is_here(subscriber):
             self.recovered(subscriber)
 
-    def subscriber(self, engine: EngineSocket, sid: str, claims: Claims, wire: SocketIOWire) -> Subscriber:
+    def subscriber(self, engine: EngineSocket, sid: str, claims: Claims, found: Resumption | None) -> Subscriber:
+        """The connection of a client, with the session that was found or begun for it, if any."""
         link = SocketIOLink(self.doors.server, sid, engine, self.namespace)
+        wire = self.wires[found is not None]
         subscriber = Subscriber(self.registry.progress, sid, claims.user_id, wire, link)
         subscriber.jti = claims.jti
+        if found is not None:
+            subscriber.session = found.session
+            subscriber.ended = deque(found.state.ended, maxlen=KEPT_ENDINGS)
         return subscriber
 
     def let_in(self, client: Client, who: Credentials) -> None:
@@ -151,7 +169,9 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
             return True
         try:
             kept = await self.doors.sessions.keep(subscriber)
-        except Unavailable:
+        except Exception as error:  # whatever it is, the connection must not stay behind
+            if not isinstance(error, Unavailable):
+                logger.exception("a session could not be kept")
             kept = False
         if not kept and self.is_here(subscriber):  # it comes back, and finds what was kept last
             close(self.registry, subscriber, CloseCode.RESTART, "session not kept")
@@ -191,3 +211,8 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     async def end(self, session: Session) -> None:
         with contextlib.suppress(Unavailable):  # then it expires
             await self.doors.sessions.end(session)
+
+
+def asks_to_recover(auth: Any) -> bool:
+    """Whether a client wants to come back to its session, or to have one."""
+    return isinstance(auth, dict) and (auth.get("recovery") is True or "pid" in auth)

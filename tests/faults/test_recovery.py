@@ -8,7 +8,6 @@ import pytest
 
 from server.parts import RELAY, SESSIONS, SOCKETIO
 from server.store.history import History, read_history
-from server.store.retention import prune
 from tests.integration.conftest import server
 from tests.support.app import PASSWORD, PATIENCE, Person, Server
 from tests.support.boards import Board, make_board
@@ -127,6 +126,24 @@ async def test_a_selection_that_ended_meanwhile_is_told_at_its_place(server: Ser
         await quiet(client)
 
 
+async def test_an_end_that_did_not_arrive_is_told_again(server: Server, board: Board) -> None:
+    """Though the session was kept after it, and on the first connection that it has."""
+    bob, membership = await removed_member(server, board)
+    async with session_client(server.url, "/events", bob.token) as client:
+        await client.call("select-workspace", board.uuid)
+        await told(client, board, await board.item("before"))
+        arrived = client.offset
+        await board.ann.ok("DELETE", f"/api/workspaces/users/{membership}/")
+        assert await client.until(1) == [("workspace-deselected", [board.uuid])]
+        assert (await client.call("deselect-workspace"))["ok"]
+        await client.drop()
+        client.events.clear()
+        client.offset = arrived
+        await client.connect()
+        assert client.recovered
+        assert await client.until(1) == [("workspace-deselected", [board.uuid])]
+
+
 async def test_the_old_connection_is_half_open(server: Server, client: SessionClient, board: Board) -> None:
     manager = server.app[SOCKETIO].manager
     await told(client, board, await board.item("before"))
@@ -158,41 +175,6 @@ async def test_a_stolen_pid_opens_nothing(server: Server, client: SessionClient,
     with pytest.raises(Refused, match="Unauthorized"):
         await thief.connect()
     await thief.end()
-
-
-@pytest.mark.parametrize("offset", ["0", "-1", "x", "99999999999", "1099511627776", "", "1.5", "١"])
-async def test_an_offset_that_continues_nowhere_is_not_recovered(
-    server: Server, client: SessionClient, board: Board, offset: str
-) -> None:
-    await client.drop()
-    before = client.sid
-    client.auth["offset"] = offset
-    await client.connect()
-    assert not client.recovered
-    assert client.sid != before
-    await board.item("not selected any more")
-    await quiet(client)
-
-
-async def test_a_pruned_offset_is_not_recovered(server: Server, client: SessionClient, board: Board) -> None:
-    await told(client, board, await board.item("before"))
-    await client.drop()
-    await board.item("missed")
-    await board.item("missed too")
-    await server.app[RELAY].store.write(lambda tx: prune(tx, keep_events=1, keep_seconds=1e9))
-    await client.connect()
-    assert not client.recovered
-
-
-async def test_too_many_missed_events_are_not_recovered(
-    server: Server, client: SessionClient, board: Board, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server.app[SESSIONS], "replay_limit", 5)
-    await client.drop()
-    for _ in range(3):
-        await board.item("missed")  # two events each
-    await client.connect()
-    assert not client.recovered
 
 
 async def test_a_client_that_said_goodbye_begins_anew(client: SessionClient, board: Board) -> None:

@@ -3,10 +3,13 @@ both is compared beside their sockets, in `test_events_socket.py` and `test_ce_n
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
-from tests.support.app import Server
+from server.delivery.sessions import Resumption
+from server.parts import SESSIONS, SOCKETIO
+from tests.support.app import PATIENCE, Server, running_server
 from tests.support.core_2026 import Grid, make_grid
 from tests.support.core_clients import Connect, core_clients
 
@@ -29,7 +32,9 @@ async def test_both_styles_tell_the_same_in_the_same_order(grid: Grid, connect: 
     raw, client = await grid.bob.core_socket(), await connect(grid.bob)
     table = {"table_id": grid.table}
     for name, parameters in (("table", table), ("row", table | {"row_id": row["id"]})):
+        added = {"type": "page_add", "page": name, "parameters": parameters}
         await raw.send({"page": name} | parameters)
+        await raw.until(lambda added=added: added in raw.messages)
         answer = await client.call("page", {"page": name} | parameters)
         assert answer == {"ok": True, "page": name, "parameters": parameters, "position": answer["position"]}
 
@@ -48,3 +53,54 @@ async def test_both_styles_tell_the_same_in_the_same_order(grid: Grid, connect: 
     assert client.messages == told
     kinds = {"page_add", "rows_created", "rows_updated", "rows_deleted", "group_updated", "page_discard"}
     assert kinds <= {message["type"] for message in told}
+
+
+async def test_what_ends_while_a_session_is_stored_ends_for_its_client(
+    grid: Grid, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = grid.server.app[SESSIONS]
+    open_session = sessions.open
+
+    async def open_and_lose(*given: Any) -> Resumption:
+        begun = await open_session(*given)
+        await grid.remove_bob()
+        await grid.delivered()
+        return begun
+
+    monkeypatch.setattr(sessions, "open", open_and_lose)
+    client = await connect(grid.bob, recovery=True)
+    await grid.rename("no longer Bob's")
+    assert "group_updated" not in {message["type"] for message in await client.rest()}
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_what_another_process_commits_while_a_session_is_stored(
+    migrated_postgres_url: str, connect: Connect, ends: bool
+) -> None:
+    """Between the reading of the rooms and the position that was checked, which only PostgreSQL allows: a membership
+    that begins there counts from there on, and one that ends there has ended."""
+    async with running_server(database_url=migrated_postgres_url) as server:
+        grid = await make_grid(server)
+        namespace, loop = server.app[SOCKETIO].namespace_handlers["/core"], asyncio.get_running_loop()
+        find_rooms = namespace.find_rooms
+
+        async def change() -> None:
+            if ends:
+                await grid.rename("in between")
+                await grid.remove_bob()
+            else:
+                await grid.ann.invite(grid.bob, grid.workspace)
+                await grid.rename("in between")
+
+        def find_rooms_slowly(tx: Any, actor: Any) -> Any:
+            found = find_rooms(tx, actor)
+            asyncio.run_coroutine_threadsafe(change(), loop).result(PATIENCE)
+            return found
+
+        if not ends:
+            await grid.remove_bob()
+        namespace.find_rooms = find_rooms_slowly
+        client = await connect(grid.bob, recovery=True)
+        told = [message["type"] for message in await client.rest()]
+        assert ("group_updated" in told) is not ends
+        await client.client.disconnect()

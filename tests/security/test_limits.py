@@ -14,6 +14,7 @@ from tests.support.app import PASSWORD, Person, Server, running_server
 from tests.support.core_2026 import arrive, newcomer
 from tests.support.engineio import until
 from tests.support.limits import watch_limits
+from tests.support.socketio_client import Refused, SessionClient
 
 FROM = {"X-Forwarded-For": "203.0.113.5"}
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.6"}
@@ -35,11 +36,11 @@ async def open_items(who: Person) -> Any:
     return await open_raw("/ws/events/", who)
 
 
-async def open_namespace(namespace: str, who: Person) -> Any:
+async def open_namespace(namespace: str, who: Person, **auth: Any) -> Any:
     url = f"{who.server.url}/socket.io/?EIO=4&transport=websocket"
     socket = await who.server.http.ws_connect(url)
     await socket.receive_str()
-    await socket.send_str(f"40{namespace}," + json.dumps({"token": who.token}))
+    await socket.send_str(f"40{namespace}," + json.dumps({"token": who.token} | auth))
     answer = await socket.receive_str()
     if answer.startswith("40"):
         return socket.close
@@ -98,6 +99,33 @@ async def test_a_user_has_so_many_connections_of_any_kind_and_no_more(tmp_path: 
             await again()
             await others()
     assert limits_met() == {"connections_per_user": len(REFUSALS)}
+
+
+async def test_those_who_come_at_once_to_a_session_of_their_own_are_no_more_either(tmp_path: Path) -> None:
+    async with running_server(database_url=f"sqlite:///{tmp_path}/a", max_connections_per_user=2) as server:
+        ann = await newcomer(server, "Ann")
+        came = await asyncio.gather(*(open_namespace("/core", ann, recovery=True) for _ in range(5)))
+        refused = [answer for answer in came if not callable(answer)]
+        assert refused == [REFUSALS[open_core_namespace]] * 3
+        assert len(server.app[REGISTRY].users[ann.id]) == 2
+
+
+async def test_those_who_come_back_at_once_are_no_more(tmp_path: Path) -> None:
+    async with running_server(database_url=f"sqlite:///{tmp_path}/a", max_connections_per_user=2) as server:
+        ann = await newcomer(server, "Ann")
+        clients = [SessionClient(server.url, "/core", ann.token) for _ in range(4)]
+        for client in clients:
+            await client.connect()
+            await client.drop()
+            await until(lambda: ann.id not in server.app[REGISTRY].users)
+        came = await asyncio.gather(*(client.connect() for client in clients), return_exceptions=True)
+        assert sum(isinstance(one, Refused) for one in came) == 2
+        await until(lambda: len(server.app[REGISTRY].users[ann.id]) == 2)
+        for client in clients:
+            await client.end()
+        await until(lambda: ann.id not in server.app[REGISTRY].users)
+        again = await SessionClient(server.url, "/core", ann.token).connect()
+        await again.end()
 
 
 async def connect(server: Server, path: str, headers: dict[str, str]) -> aiohttp.ClientWebSocketResponse:
