@@ -13,7 +13,8 @@ import heapq
 import itertools
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import TypeVar
 
 from server.delivery import entitlements
@@ -34,6 +35,7 @@ SLICE = 20  # of them delivered in one turn of the event loop
 GAP_PATIENCE = 0.01  # seconds: what is missing is usually on its way from another thread or process
 REMEMBERED = 2048  # events: more than are committed while a connection reads its history
 REMEMBERED_BYTES = 16 << 20
+FOR_WHOM = attrgetter("rooms", "origin")  # of an event; those that follow each other and have it alike are told as one
 NEUTRAL = {SessionMoved.type, WebhooksChanged.type}  # changes that entitle no socket to more or less
 logger = logging.getLogger(__name__)
 
@@ -74,16 +76,21 @@ class Relay:
 
     def hear(self, events: Iterable[LoggedEvent]) -> None:
         """Takes events from the bell, in any order, known ones too; delivers those that are next."""
-        progress = self.registry.progress
+        ready: list[LoggedEvent] = []
+        following = self.cursor + 1
         for event in events:
-            if event.id == progress.position + 1 and not self._ahead:
-                self._deliver(event)
-            elif event.id > progress.position:
+            if event.id == following and not self._ahead:
+                ready.append(event)
+                following += 1
+            elif event.id >= following:
                 self._ahead[event.id] = event
-        while progress.position + 1 in self._ahead:
-            self._deliver(self._ahead.pop(progress.position + 1))
+        while following in self._ahead:
+            ready.append(self._ahead.pop(following))
+            following += 1
+        for _, alike in itertools.groupby(ready, FOR_WHOM):
+            self._deliver(list(alike))
         if self._ahead and self._gap is None:
-            self._gap = asyncio.get_running_loop().call_later(GAP_PATIENCE, self._end_patience, progress.position)
+            self._gap = asyncio.get_running_loop().call_later(GAP_PATIENCE, self._end_patience, self.cursor)
         while len(self._recent) > REMEMBERED or self._recent_bytes > REMEMBERED_BYTES:
             self._recent_bytes -= len(self._recent.popleft().payload)
 
@@ -168,17 +175,16 @@ class Relay:
         self.registry.progress.position = self.last_control = bounds.head
         self._announce_arrivals(everybody=True)
 
-    def _deliver(self, event: LoggedEvent) -> None:
-        self.registry.progress.position = event.id
-        self._recent.append(event)
-        self._recent_bytes += len(event.payload)
-        try:
-            if event.rooms[0] == CONTROL:
+    def _deliver(self, alike: Sequence[LoggedEvent]) -> None:
+        """Delivers what comes next, events for the same."""
+        for event in alike:
+            self._recent.append(event)
+            self._recent_bytes += len(event.payload)
+        if alike[0].rooms[0] == CONTROL:
+            for event in alike:
                 self._apply(event)
-            else:
-                self._send(event)
-        except Exception:
-            logger.exception("event %d could not be delivered", event.id)
+        else:
+            self._send(alike)
         if self._waiting:
             self._announce_arrivals()
 
@@ -189,19 +195,28 @@ class Relay:
                 arrival.set_result(None)
 
     def _apply(self, event: LoggedEvent) -> None:
+        self.registry.progress.position = event.id
         if event.type not in NEUTRAL:
             self.last_control = event.id
-        entitlements.apply(self.registry, event)
-        self.on_control(event)
+        try:
+            entitlements.apply(self.registry, event)
+            self.on_control(event)
+        except Exception:
+            logger.exception("event %d could not be applied", event.id)
 
-    def _send(self, event: LoggedEvent) -> None:
-        fanout = self.registry.fanout(event.rooms)
-        if fanout.wires:
-            authors = self.registry.authors(event.origin, event.rooms)
-            own = [socket for author in authors if (socket := author.link.socket) is not None]
-            self.outlet.tell(fanout.audience, [wire.event(event) for wire in fanout.wires], own)
-        if fanout.others:
-            self._send_otherwise(event, fanout.others)
+    def _send(self, alike: Sequence[LoggedEvent]) -> None:
+        first, last = alike[0], alike[-1]
+        self.registry.progress.position = last.id
+        try:
+            fanout = self.registry.fanout(first.rooms)
+            if fanout.wires:
+                authors = self.registry.authors(first.origin, first.rooms)
+                own = [socket for author in authors if (socket := author.link.socket) is not None]
+                self.outlet.tell(fanout.audience, [b"".join(map(wire.event, alike)) for wire in fanout.wires], own)
+            for event in alike if fanout.others else ():
+                self._send_otherwise(event, fanout.others)
+        except Exception:
+            logger.exception("events %d to %d could not be delivered", first.id, last.id)
 
     def _send_otherwise(self, event: LoggedEvent, subscribers: Iterable[Subscriber]) -> None:
         """To connections that are no WebSockets."""

@@ -1,7 +1,7 @@
 """The relay: order, gaps, entitlement changes at their place, admission."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from server.delivery.relay import GAP_PATIENCE, Relay
 from server.delivery.rooms import Registry
 from server.delivery.sending import Slot
 from server.delivery.subscribers import Subscriber
-from server.delivery.wire import CORE_SOCKETIO, ITEMS_SOCKETIO, texts_of
+from server.delivery.wire import CORE_RAW, CORE_SOCKETIO, ITEMS_SOCKETIO, texts_of
 from server.events import rooms
 from server.events.control import AccessEnded, AccessGranted, SessionsEnded, TablesClosed, WebhooksChanged
 from server.events.event import ControlEvent, Origin
@@ -151,6 +151,31 @@ async def test_the_acting_socket_is_left_out(relay: Relay) -> None:
     here, there = listener(relay, "r:1", sid="here"), listener(relay, "r:1", sid="there")
     relay.hear([LoggedEvent(1, "said", ("r:1",), b"{}", Origin(1, "here"))])
     assert (payloads(here), payloads(there)) == ([], [b"{}"])
+
+
+async def test_what_follows_for_the_same_is_told_as_one(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of the log, each author but its own, and only up to a change of entitlement."""
+    told: list[bytes] = []
+    monkeypatch.setattr(relay.outlet, "tell", lambda audience, frames, own: told.append(b" ".join(texts(frames))))
+    shared, polls, author = SharedSocket(), listener(relay, "r:1", sid="polls"), listener(relay, "r:1", sid="author")
+    listens = Subscriber(relay.registry.progress, "listens", 2, CORE_RAW, SharedLink(shared))
+    relay.registry.add(listens)
+    relay.registry.join(listens, "r:1", 0)
+    relay.registry.join(listens, "r:2", 0)
+
+    def event(number: int, room: str, sid: str | None = None) -> LoggedEvent:
+        return LoggedEvent(number, "said", (room,), b"%d" % number, Origin(1, sid) if sid else None)
+
+    whose = {1: "author", 2: "author", 5: "author"}
+    first = [event(number, "r:2" if number == 6 else "r:1", whose.get(number)) for number in range(1, 8)]
+    relay.hear([*first, control(8, WebhooksChanged(7)), event(9, "r:1"), event(11, "r:1"), event(10, "r:1")])
+    assert told == [b"1 2", b"3 4", b"5", b"6", b"7", b"9 10 11"]
+    assert payloads(polls) == [b"%d" % number for number in (1, 2, 3, 4, 5, 7, 9, 10, 11)]
+    assert payloads(author) == [b"%d" % number for number in (3, 4, 7, 9, 10, 11)]
+
+
+def texts(frames: Sequence[bytes]) -> list[bytes]:
+    return [text.encode() for frame in frames for text in texts_of(frame)]
 
 
 class SharedSocket:
