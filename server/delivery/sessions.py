@@ -12,11 +12,12 @@ Invariants:
 import asyncio
 import logging
 import math
-import secrets
+import os
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import orjson
 
@@ -87,6 +88,26 @@ class Resumption:
     checked: int
 
 
+class Names(NamedTuple):
+    """Those of a new session: of its connection, and its own."""
+
+    sid: str
+    pid: str
+
+    @classmethod
+    def fresh(cls) -> Self:
+        """What nobody has had or can guess, from one call of the kernel: each gives up the interpreter's lock."""
+        drawn = urlsafe_b64encode(os.urandom(39)).decode()  # three bytes are four characters
+        return cls(drawn[:20], drawn[20:])
+
+
+class Known(NamedTuple):
+    """What a client says that comes back: its session, and the offset of what it last received, None for nothing."""
+
+    pid: str
+    offset: int | None
+
+
 class Sessions:
     """The sessions of this process, kept in the database."""
 
@@ -110,35 +131,36 @@ class Sessions:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def open(
-        self, namespace: str, user_id: int, sid: str, entitled: Entitled, pid: str | None, offset: int | None
+        self, namespace: str, user_id: int, entitled: Entitled, fresh: Names, known: Known | None
     ) -> Resumption:
-        """The session `pid` that a client comes back to, with what it last received (None: nothing); where it names
-        none or it cannot be recovered, a new one of the connection `sid`. `entitled` says which rooms the client may
-        hear. All in one transaction; raises Refused and Unavailable."""
+        """The session that a client comes back to; where it knows none or it cannot be recovered, a new one with fresh
+        names. `entitled` says which rooms the client may hear. All in one transaction; raises Refused and
+        Unavailable."""
 
         def run(tx: Transaction) -> Resumption:
             position = tx.position()  # before the rooms are read: what changes later is told by the log
             places = entitled(tx)
-            found = self._take(tx, namespace, user_id, pid, offset) if pid is not None else None
-            return found or self._begin(tx, namespace, user_id, sid, places, position)
+            found = self._take(tx, namespace, user_id, known) if known is not None else None
+            return found or self._begin(tx, namespace, user_id, fresh, places, position)
 
         return await self._write(run)
 
     def _begin(
-        self, tx: Transaction, namespace: str, user_id: int, sid: str, places: Mapping[str, int], position: int
+        self, tx: Transaction, namespace: str, user_id: int, fresh: Names, places: Mapping[str, int], position: int
     ) -> Resumption:
         state = State(position, dict.fromkeys(places, position), {}, [])
-        session = Session(secrets.token_urlsafe(24), 1)
-        row = stored.Begun(session.pid, sid, namespace, user_id, session.generation, position, state.dump())
+        session = Session(fresh.pid, 1)
+        row = stored.Begun(fresh.pid, fresh.sid, namespace, user_id, session.generation, position, state.dump())
         stored.begin(tx, row)
         checked = tx.position()
         if checked == position:
             allowed = {number: at for room, at in places.items() if (number := rooms.workspace_of(room)) is not None}
         else:  # the rooms may have been others at `checked`
             allowed = stored.memberships(tx, user_id)
-        return Resumption(session, sid, position, state, allowed, checked)
+        return Resumption(session, fresh.sid, position, state, allowed, checked)
 
-    def _take(self, tx: Transaction, namespace: str, user_id: int, pid: str, offset: int | None) -> Resumption | None:
+    def _take(self, tx: Transaction, namespace: str, user_id: int, known: Known) -> Resumption | None:
+        pid, offset = known
         found = stored.take(tx, pid, namespace, user_id)
         if found is None:
             return None

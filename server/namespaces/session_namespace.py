@@ -26,7 +26,7 @@ from server.delivery.entitlements import close
 from server.delivery.relay import Relay
 from server.delivery.replay import meet, position_of
 from server.delivery.rooms import Client, Registry
-from server.delivery.sessions import Recovery, Resumption, Sessions
+from server.delivery.sessions import Known, Names, Recovery, Resumption, Sessions
 from server.delivery.socketio_server import SocketIOLink, SocketIOServer
 from server.delivery.subscribers import KEPT_ENDINGS, Session, Subscriber
 from server.delivery.wire import SocketIOWire
@@ -76,17 +76,18 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         token = token_of(engine.handshake, auth, self.doors.origins)
         claims = self.doors.tokens.read_access(token, clients=self.clients_welcome)
         who = Credentials(claims)
-        sid = self.doors.server.eio.generate_id()
         if self.doors.recover_all or asks_to_recover(auth):
             with self.registry.held_seat(claims.user_id):
-                found = await self.open_session(who, sid, auth)
-                if found.sid != sid or self.relay.last_control > found.offset:
+                fresh = Names.fresh()
+                found = await self.open_session(who, fresh, known_of(auth))
+                if found.sid != fresh.sid or self.relay.last_control > found.offset:
                     await self.recover(engine, who, found)
                 else:  # it has missed nothing, and lost no room
-                    self.join(engine, who, self.subscriber(engine, sid, claims, found), found.state.rooms)
+                    self.join(engine, who, self.subscriber(engine, found.sid, claims, found), found.state.rooms)
         else:
             rooms = await self.relay.admit(partial(self.runner.check, who, self.find_rooms))
             self.registry.seat(claims.user_id)
+            sid = self.doors.server.eio.generate_id()
             self.join(engine, who, self.subscriber(engine, sid, claims, None), rooms)
 
     def join(self, engine: EngineSocket, who: Credentials, subscriber: Subscriber, rooms: Iterable[str]) -> None:
@@ -98,19 +99,11 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
                 self.registry.join(subscriber, room, self.relay.cursor)
             self.let_in(client, who)
 
-    async def open_session(self, who: Credentials, sid: str, auth: Any) -> Resumption:
-        """The session that a client wants to come back to, or a new one of the connection `sid`. The relay has then
-        come to where it was checked."""
+    async def open_session(self, who: Credentials, fresh: Names, known: Known | None) -> Resumption:
+        """The session that a client comes back to, or a new one. The relay has then come to where it was checked."""
         assert who.claims is not None
-        pid, offset = (auth.get("pid"), auth.get("offset")) if isinstance(auth, dict) else (None, None)
-        found = await self.doors.sessions.open(
-            self.namespace,
-            who.claims.user_id,
-            sid,
-            acting(who, self.find_rooms),
-            pid if isinstance(pid, str) and PID.fullmatch(pid) else None,
-            position_of(offset) if offset is not None else None,
-        )
+        entitled = acting(who, self.find_rooms)
+        found = await self.doors.sessions.open(self.namespace, who.claims.user_id, entitled, fresh, known)
         await self.relay.reached(found.checked)
         return found
 
@@ -216,3 +209,11 @@ class SessionNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
 def asks_to_recover(auth: Any) -> bool:
     """Whether a client wants to come back to its session, or to have one."""
     return isinstance(auth, dict) and (auth.get("recovery") is True or "pid" in auth)
+
+
+def known_of(auth: Any) -> Known | None:
+    """The session that a client says it has."""
+    if not isinstance(auth, dict) or not isinstance(pid := auth.get("pid"), str) or not PID.fullmatch(pid):
+        return None
+    offset = auth.get("offset")
+    return Known(pid, position_of(offset) if offset is not None else None)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import orjson
 
+from server.dice import DICE
 from server.events import rooms
 from server.events.control import SessionMoved, SessionsEnded
 from server.store import log
@@ -16,7 +17,8 @@ from server.store.models import SocketSession
 from server.store.sql import marks, run
 from server.store.transaction import Transaction
 
-MOST_PER_USER = 200  # sessions; the longest unseen give way
+MOST_PER_USER = 200  # sessions, and some; the longest unseen give way
+ONE_IN = 16  # new sessions looks how many its user has
 MOST_CONTROLS = 1000  # changes of one user's entitlements looked at; a client that missed more begins anew
 
 
@@ -32,13 +34,21 @@ class Begun(NamedTuple):
     state: str
 
 
+BEGIN = f"INSERT INTO session ({', '.join(Begun._fields)}, seen_ms) VALUES ({marks(len(Begun._fields) + 1)})"
+
+
 def begin(tx: Transaction, session: Begun) -> None:
     """Keeps a new session."""
-    columns = ", ".join(Begun._fields)
-    run(tx, f"INSERT INTO session ({columns}, seen_ms) VALUES ({marks(8)})", [*session, now_ms()])
-    user = session.user_id
+    run(tx, BEGIN, [*session, now_ms()])
+    if DICE.random() * ONE_IN < 1:
+        trim(tx, session.user_id)
+
+
+def trim(tx: Transaction, user_id: int) -> None:
+    """Forgets those of a user's sessions that are too many."""
     oldest_kept = "SELECT seen_ms FROM session WHERE user_id = ? ORDER BY seen_ms DESC LIMIT 1 OFFSET ?"
-    run(tx, f"DELETE FROM session WHERE user_id = ? AND seen_ms < ({oldest_kept})", [user, user, MOST_PER_USER - 1])
+    values = [user_id, user_id, MOST_PER_USER - 1]
+    run(tx, f"DELETE FROM session WHERE user_id = ? AND seen_ms < ({oldest_kept})", values)
 
 
 def keep(tx: Transaction, pid: str, generation: int, state: str) -> bool:

@@ -47,6 +47,7 @@ class Transaction:
         self.db = db
         self.postgres = isinstance(db, PostgresqlDatabase)
         self.recorded: list[log.Recorded] = []
+        self._position: int | None = None
 
     def record(self, event: Event, *rooms: str, origin: Origin | None = None) -> None:
         """Notes an event for the members of `rooms`; it is told when, and only if, the transaction commits.
@@ -75,8 +76,11 @@ class Transaction:
                 self.db.execute_sql("SELECT pg_advisory_xact_lock(%s::int, %s::int)", (kind, number))
 
     def position(self) -> int:
-        """The position of the log as this transaction sees it."""
-        return log.head(self.db)
+        """The position of the log as this transaction sees it: on SQLite where it began, since it keeps other writers
+        out, on PostgreSQL where the log is now."""
+        if self._position is None or self.postgres:
+            self._position = log.head(self.db)
+        return self._position
 
 
 class Snapshot(Transaction):
@@ -85,10 +89,8 @@ class Snapshot(Transaction):
     def position(self) -> int:
         """The log position of the snapshot."""
         if self._position is None:
-            self._position = super().position()
+            self._position = log.head(self.db)
         return self._position
-
-    _position: int | None = None
 
 
 class Store:

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from peewee import OperationalError, ProgrammingError
@@ -13,10 +14,11 @@ from server.errors import CONFLICT, Refused, Unavailable
 from server.events import rooms
 from server.events.databases import TableDeleted
 from server.events.event import Origin
-from server.store import log, record_pages
+from server.store import log, record_pages, sessions
 from server.store.log import LoggedEvent
 from server.store.migrate import migrate
 from server.store.models import Job, StoredRecord, Workspace
+from server.store.sessions import Begun
 from server.store.transaction import Store, Transaction
 from tests.support.postgres_server import PostgresServer
 
@@ -77,6 +79,40 @@ async def test_ids_are_gap_free_and_in_commit_order_under_eight_writers(store: S
     done.set()
     await asyncio.wait_for(follower, 30)
     assert seen == list(range(1, 201))
+
+
+async def test_an_action_knows_where_the_log_is_though_others_share_its_commit(store: Store) -> None:
+    def act(tx: Transaction, number: int) -> int:
+        tx.lock_workspaces(1)
+        position = tx.position()
+        add_job(tx, number)
+        assert tx.position() == position, "its own events come with the commit"
+        return position
+
+    assert sorted(await asyncio.gather(*(store.write(act, number) for number in range(5)))) == [0, 1, 2, 3, 4]
+
+
+async def test_a_user_keeps_the_sessions_that_were_seen_last(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not to the last one: only now and then is a new session the occasion to count."""
+    times = itertools.count(1)
+    monkeypatch.setattr(sessions, "now_ms", lambda: next(times))
+    monkeypatch.setattr(sessions, "MOST_PER_USER", 20)
+    monkeypatch.setattr(sessions, "DICE", Random(1))
+
+    def begin(tx: Transaction, user_id: int, pid: str) -> None:
+        sessions.begin(tx, Begun(pid, f"sid {pid}", "/core", user_id, 1, 0, "{}"))
+
+    def kept(tx: Transaction, user_id: int) -> list[int]:
+        rows = tx.db.execute_sql(f"SELECT seen_ms FROM session WHERE user_id = {user_id} ORDER BY seen_ms")
+        return [seen for (seen,) in rows]
+
+    await store.write(begin, 2, "another's")
+    for number in range(200):
+        await store.write(begin, 1, f"pid {number}")
+    seen = await store.read(kept, 1)
+    assert seen == list(range(202 - len(seen), 202))
+    assert 20 <= len(seen) < 20 + 5 * sessions.ONE_IN
+    assert await store.read(kept, 2) == [1]
 
 
 async def test_a_refused_action_leaves_neither_rows_nor_events(store: Store) -> None:
