@@ -212,21 +212,32 @@ class Relay:
             if fanout.wires:
                 authors = self.registry.authors(first.origin, first.rooms)
                 own = [socket for author in authors if (socket := author.link.socket) is not None]
-                self.outlet.tell(fanout.audience, [b"".join(map(wire.event, alike)) for wire in fanout.wires], own)
-            for event in alike if fanout.others else ():
-                self._send_otherwise(event, fanout.others)
+                self.outlet.tell(fanout.audience, [joined(wire, alike) for wire in fanout.wires], own)
+            if fanout.others:
+                self._send_otherwise(alike, fanout.others)
         except Exception:
             logger.exception("events %d to %d could not be delivered", first.id, last.id)
 
-    def _send_otherwise(self, event: LoggedEvent, subscribers: Iterable[Subscriber]) -> None:
-        """To connections that are no WebSockets."""
+    def _send_otherwise(self, alike: Sequence[LoggedEvent], subscribers: Iterable[Subscriber]) -> None:
+        """To connections that are no WebSockets, to each with one write: it has all of it, or is closed."""
         frames: dict[Wire, Frame] = {}
         for subscriber in subscribers:
             wire = subscriber.wire
-            if wire is None or subscriber.caused(event):  # None: it ended in this turn
+            if wire is None or subscriber.caused(alike[0]):
                 continue
             try:
-                subscriber.link.write(frames.get(wire) or frames.setdefault(wire, wire.event(event)))
-            except Exception:  # one broken connection must not cost the others their event
+                subscriber.link.write(frames.get(wire) or frames.setdefault(wire, joined(wire, alike)))
+            except Exception:  # one broken connection must not cost the others their events
                 logger.exception("a connection could not be written to")
-                entitlements.close(self.registry, subscriber, CloseCode.RESTART, "error")
+                self._give_up(subscriber)
+
+    def _give_up(self, subscriber: Subscriber) -> None:
+        try:
+            entitlements.close(self.registry, subscriber, CloseCode.RESTART, "error")
+        except Exception:
+            logger.exception("a connection could not be closed")
+
+
+def joined(wire: Wire, events: Iterable[LoggedEvent]) -> Frame:
+    """The frames of events, one after the other."""
+    return b"".join(map(wire.event, events))

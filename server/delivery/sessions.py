@@ -64,11 +64,14 @@ class State:
         return cls(who.position, dict(who.rooms), heard, list(who.ended or ()))
 
     @classmethod
-    def load(cls, kept: dict[str, Any]) -> "State":
-        """The reverse of `dump`."""
-        subscriptions = {key: Subscription(**one) for key, one in kept["subscriptions"].items()}
-        ended = [(position, Subscription(**one)) for position, one in kept["ended"]]
-        return cls(kept["position"], kept["rooms"], subscriptions, ended)
+    def load(cls, kept: Any) -> "State | None":
+        """The reverse of `dump`; None for what another version has kept."""
+        try:
+            subscriptions = {key: Subscription(**one) for key, one in dict(kept["subscriptions"]).items()}
+            ended = [(int(position), Subscription(**one)) for position, one in kept["ended"]]
+            return cls(int(kept["position"]), dict(kept["rooms"]), subscriptions, ended)
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def dump(self) -> str:
         """JSON for `load`."""
@@ -164,9 +167,8 @@ class Sessions:
         found = stored.take(tx, pid, namespace, user_id)
         if found is None:
             return None
-        try:
-            state = State.load(found.state)
-        except (KeyError, TypeError, ValueError):  # of another version
+        state = State.load(found.state)
+        if state is None or stored.was_ended(tx, found, state.position):
             stored.end(tx, pid, found.generation)
             return None
         cursor = found.began if offset is None else max(offset, found.began) if offset else 0
@@ -208,13 +210,14 @@ class Sessions:
                 settle(done, outcome)
 
     async def _make(self, changes: Sequence[Callable[[Transaction], Any]]) -> list[Outcome]:
-        """Makes changes in one transaction; where one of them raises, each in one of its own."""
+        """Makes changes in one transaction; where one of them raises, in two, until it is alone."""
         try:
             return await self.store.write(make_all, changes)
         except Exception as error:
             if len(changes) == 1 or isinstance(error, Unavailable):
                 return [Outcome(None, error)] * len(changes)
-            return [outcome for change in changes for outcome in await self._make([change])]
+            middle = len(changes) // 2
+            return [*await self._make(changes[:middle]), *await self._make(changes[middle:])]
 
     async def _touch(self) -> None:
         """Keeps sessions whose connection stands, and what the log needs to recover them, young."""

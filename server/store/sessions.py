@@ -63,23 +63,19 @@ def end(tx: Transaction, pid: str, generation: int) -> None:
 
 
 def take(tx: Transaction, pid: str, namespace: str, user_id: int) -> SocketSession | None:
-    """Takes a session up in a new connection, which fences all earlier ones; None when there is none, or when its
-    user's sessions were ended since."""
+    """Takes a session up in a new connection, which fences all earlier ones; None when there is none."""
     sql = "UPDATE session SET generation = generation + 1, seen_ms = ? WHERE pid = ? AND namespace = ? AND user_id = ?"
     if not run(tx, sql, [now_ms(), pid, namespace, user_id]).rowcount:
         return None
     session = SocketSession.find(pid=pid)
     assert session is not None
-    if was_ended(tx, session):
-        run(tx, "DELETE FROM session WHERE pid = ?", [pid])
-        return None
     tx.record(SessionMoved(user_id, session.sid, session.generation))
     return session
 
 
-def was_ended(tx: Transaction, session: SocketSession) -> bool:
-    """Whether all sessions of the user were ended after this one was last kept."""
-    changes = log.read_rooms(tx.db, {rooms.control_user(session.user_id): session.state["position"]}, MOST_CONTROLS)
+def was_ended(tx: Transaction, session: SocketSession, position: int) -> bool:
+    """Whether all sessions of the user were ended after the position, at which this one was last kept."""
+    changes = log.read_rooms(tx.db, {rooms.control_user(session.user_id): position}, MOST_CONTROLS)
     ends = [orjson.loads(event.payload) for event in changes if event.type == SessionsEnded.type]
     return len(changes) == MOST_CONTROLS or any(end["except_socket"] != session.sid for end in ends)
 

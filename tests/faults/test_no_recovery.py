@@ -91,9 +91,21 @@ async def test_an_id_that_is_nobodys_begins_a_session(client: SessionClient, pid
     assert not client.recovered and client.pid
 
 
-async def test_a_session_that_another_version_kept_begins_anew(client: SessionClient, server: Server) -> None:
+@pytest.mark.parametrize(
+    "kept",
+    [
+        '{"position": 1, "rooms": {}, "subscriptions": {"x": {"of": "another version"}}, "ended": []}',
+        '{"position": 1, "rooms": {}, "subscriptions": [1], "ended": []}',
+        '{"position": 1, "rooms": [1], "subscriptions": {}, "ended": []}',
+        '{"position": 1, "rooms": {}, "subscriptions": {}, "ended": [1]}',
+        '{"rooms": {}, "subscriptions": {}, "ended": []}',
+        "[]",
+    ],
+)
+async def test_a_session_that_another_version_kept_begins_anew(
+    client: SessionClient, server: Server, kept: str
+) -> None:
     await client.drop()
-    kept = '{"position": 1, "rooms": {}, "subscriptions": {"x": {"of": "another version"}}, "ended": []}'
     await server.app[STORE].write(lambda tx: run(tx, "UPDATE session SET state = ?", [kept]))
     known = client.pid
     await client.connect()

@@ -70,10 +70,15 @@ async def test_what_is_committed_within_a_moment_is_announced_together(
         for size in (2, 2, 2, 40 << 10, 40 << 10, 2):
             ear.bell.ring([event(len(ear.heard) + 1, size=size)])
         ear.bell.ring([event(7), event(8)])
-        await ear.bell.stop()
+        ending = asyncio.create_task(ear.bell.stop())
+        await asyncio.sleep(0)
+        for number in (9, 10):
+            ear.bell.ring([event(number)])
+        await ending
         async with asyncio.timeout(PATIENCE):
-            together = [[event.id for event in await anext(messages)] for _ in range(3)]
-        assert together == [[1], [2, 3, 4], [5, 6, 7, 8]], "the first at once, the others as many as can be carried"
+            together = [[event.id for event in await anext(messages)] for _ in range(5)]
+        assert together[:3] == [[1], [2, 3, 4], [5, 6, 7, 8]], "the first at once, the others as many as can be carried"
+        assert together[3:] == [[9], [10]], "at the end nothing waits"
 
 
 async def test_a_message_that_nobody_understands_only_has_the_log_looked_at(redis_url: str) -> None:

@@ -3,6 +3,7 @@ both is compared beside their sockets, in `test_events_socket.py` and `test_ce_n
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from server.parts import SESSIONS, SOCKETIO
 from tests.support.app import PATIENCE, Server, running_server
 from tests.support.core_2026 import Grid, make_grid
 from tests.support.core_clients import Connect, core_clients
+from tests.support.socketio_client import session_client
 
 
 @pytest.fixture
@@ -71,6 +73,34 @@ async def test_what_ends_while_a_session_is_stored_ends_for_its_client(
     client = await connect(grid.bob, recovery=True)
     await grid.rename("no longer Bob's")
     assert "group_updated" not in {message["type"] for message in await client.rest()}
+
+
+async def test_what_happens_while_a_session_is_stored_is_told_once_at_most(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = grid.server.app[SESSIONS]
+    open_session = sessions.open
+
+    async def open_and_change(*given: Any) -> Resumption:
+        begun = await open_session(*given)
+        await grid.rename("in between")
+        await grid.delivered()
+        return begun
+
+    async with AsyncExitStack() as stack:
+        with monkeypatch.context() as slow:
+            slow.setattr(sessions, "open", open_and_change)
+            coming = session_client(grid.server.url, "/core", grid.bob.token)
+            client = await stack.enter_async_context(coming)
+        await grid.rename("while it listens")
+        await client.until(1)
+        await client.drop()
+        await grid.rename("while it is away")
+        await client.connect()
+        assert client.recovered
+        await grid.rename("the end")
+        names = [event[1][0]["workspace"]["name"] for event in await client.until(3)]
+    assert names == ["while it listens", "while it is away", "the end"]
 
 
 @pytest.mark.parametrize("ends", [False, True])

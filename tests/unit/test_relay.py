@@ -174,6 +174,30 @@ async def test_what_follows_for_the_same_is_told_as_one(relay: Relay, monkeypatc
     assert payloads(author) == [b"%d" % number for number in (3, 4, 7, 9, 10, 11)]
 
 
+class BrokenLink(MemoryLink):
+    """Takes nothing, and cannot be closed."""
+
+    def write(self, frame: bytes) -> bool:
+        super().write(frame)
+        raise OSError("broken")
+
+    def close(self, code: int, reason: str) -> None:
+        super().close(code, reason)
+        raise OSError("broken")
+
+
+async def test_a_broken_connection_is_told_no_more_and_costs_the_others_nothing(relay: Relay) -> None:
+    broken = Subscriber(relay.registry.progress, "broken", 1, CORE_RAW, link := BrokenLink())
+    relay.registry.add(broken)
+    relay.registry.join(broken, "core:table:1", 0)
+    other = listener(relay, "core:table:1")
+    relay.hear([said(1), said(2)])
+    relay.hear([said(3)])
+    assert len(link.frames) == 1
+    assert link.closed is not None and broken not in relay.registry.subscribers
+    assert payloads(other) == [b'{"n":1}', b'{"n":2}', b'{"n":3}']
+
+
 def texts(frames: Sequence[bytes]) -> list[bytes]:
     return [text.encode() for frame in frames for text in texts_of(frame)]
 
