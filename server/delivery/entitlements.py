@@ -4,6 +4,7 @@ Each function runs within the relay's turn, at the event's place in the log: not
 nothing later can reach a socket that lost its entitlement here.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +16,8 @@ from server.errors import CloseCode
 from server.events import control, rooms
 from server.events.subscription import Subscription
 from server.store.log import LoggedEvent
+
+logger = logging.getLogger(__name__)
 
 
 def apply(registry: Registry, event: LoggedEvent) -> None:
@@ -102,9 +105,12 @@ def end_record_user(registry: Registry, user_id: int, jti: str | None, reason: s
 
 
 def close(registry: Registry, subscriber: Subscriber, code: int, reason: str) -> None:
-    """Ends a connection; it hears nothing more from this moment."""
+    """Ends a connection; it hears nothing more from this moment, and one that fails to end costs no other its end."""
     registry.remove(subscriber)
-    subscriber.link.close(code, reason)
+    try:
+        subscriber.link.close(code, reason)
+    except Exception:
+        logger.exception("a connection could not be closed")
 
 
 APPLY: dict[str, Callable[..., Any]] = {

@@ -229,13 +229,7 @@ class Relay:
                 subscriber.link.write(frames.get(wire) or frames.setdefault(wire, joined(wire, alike)))
             except Exception:  # one broken connection must not cost the others their events
                 logger.exception("a connection could not be written to")
-                self._give_up(subscriber)
-
-    def _give_up(self, subscriber: Subscriber) -> None:
-        try:
-            entitlements.close(self.registry, subscriber, CloseCode.RESTART, "error")
-        except Exception:
-            logger.exception("a connection could not be closed")
+                entitlements.close(self.registry, subscriber, CloseCode.RESTART, "error")
 
 
 def joined(wire: Wire, events: Iterable[LoggedEvent]) -> Frame:

@@ -69,9 +69,11 @@ class State:
         try:
             subscriptions = {key: Subscription(**one) for key, one in dict(kept["subscriptions"]).items()}
             ended = [(int(position), Subscription(**one)) for position, one in kept["ended"]]
-            return cls(int(kept["position"]), dict(kept["rooms"]), subscriptions, ended)
+            places = {room: int(start) for room, start in dict(kept["rooms"]).items()}
+            state = cls(int(kept["position"]), places, subscriptions, ended)
         except (KeyError, TypeError, ValueError):
             return None
+        return state if all(one.room in places for one in subscriptions.values()) else None
 
     def dump(self) -> str:
         """JSON for `load`."""

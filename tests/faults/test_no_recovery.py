@@ -97,6 +97,9 @@ async def test_an_id_that_is_nobodys_begins_a_session(client: SessionClient, pid
         '{"position": 1, "rooms": {}, "subscriptions": {"x": {"of": "another version"}}, "ended": []}',
         '{"position": 1, "rooms": {}, "subscriptions": [1], "ended": []}',
         '{"position": 1, "rooms": [1], "subscriptions": {}, "ended": []}',
+        '{"position": 1, "rooms": {"x": "y"}, "subscriptions": {}, "ended": []}',
+        '{"position": 1, "rooms": {}, "ended": [], "subscriptions": {"x": {"name": "table", "parameters": {},'
+        ' "room": "core:table:1", "workspace_id": 1, "began": 0, "table_id": 1}}}',
         '{"position": 1, "rooms": {}, "subscriptions": {}, "ended": [1]}',
         '{"rooms": {}, "subscriptions": {}, "ended": []}',
         "[]",

@@ -198,6 +198,16 @@ async def test_a_broken_connection_is_told_no_more_and_costs_the_others_nothing(
     assert payloads(other) == [b'{"n":1}', b'{"n":2}', b'{"n":3}']
 
 
+async def test_a_connection_that_cannot_be_closed_keeps_no_other_open(relay: Relay) -> None:
+    broken = Subscriber(relay.registry.progress, "broken", 1, ITEMS_SOCKETIO, link := BrokenLink())
+    relay.registry.add(broken)
+    other = listener(relay, sid="other")
+    relay.hear([control(1, SessionsEnded(1, None))])
+    assert isinstance(other.link, MemoryLink)
+    assert link.closed == other.link.closed == (1000, "")
+    assert not relay.registry.subscribers
+
+
 def texts(frames: Sequence[bytes]) -> list[bytes]:
     return [text.encode() for frame in frames for text in texts_of(frame)]
 
